@@ -1,0 +1,24 @@
+"""Real video files in and out, as 8-bit 4:2:0 pictures with their times and colour tags.
+
+>>> with open_video("in.mp4") as reader, open_writer("out.mkv", reader.info) as writer:
+...     for frame in reader:
+...         writer.write(frame.picture, frame.pts)      # doctest: +SKIP
+"""
+
+from dvc_codec.video.info import ColourTags, VideoInfo
+from dvc_codec.video.picture import Frame, Picture, Plane
+from dvc_codec.video.reader import RawFormat, VideoReader, open_video
+from dvc_codec.video.writer import VideoWriter, open_writer
+
+__all__ = [
+    "ColourTags",
+    "Frame",
+    "Picture",
+    "Plane",
+    "RawFormat",
+    "VideoInfo",
+    "VideoReader",
+    "VideoWriter",
+    "open_video",
+    "open_writer",
+]
