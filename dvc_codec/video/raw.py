@@ -19,7 +19,9 @@ _Y4M_RANGE = {LIMITED_RANGE: " XCOLORRANGE=LIMITED", FULL_RANGE: " XCOLORRANGE=F
 class PlanesSink:
     """Writes pictures one after the other into an open file, with y4m's headers or without.
 
-    The file becomes the sink's: closing the sink closes it. Both formats have one frame rate for all: the frames' times are not kept. y4m keeps rate, sample
+    The file becomes the sink's: closing the sink closes it.
+
+    Both formats have one frame rate for all: the frames' times are not kept. y4m keeps rate, sample
     aspect ratio, range and chroma location (left where the source does not say, as in H.264).
     """
 

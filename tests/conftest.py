@@ -1,0 +1,25 @@
+"""What all tests may ask for."""
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real videos beside the repository; skips where there is none."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"needs the data folder {SHARED_DATA}")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def flower(shared_data: Path) -> Path:
+    """A real clip: 960x540, 150 frames at 30000/1001, H.264 with B frames, AAC sound."""
+    path = shared_data / "sample" / "flower.mp4"
+    if not path.is_file():
+        pytest.skip(f"needs {path}")
+    return path
