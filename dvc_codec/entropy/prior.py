@@ -1,0 +1,124 @@
+"""What is known of a frame's symbols before they are read: planes in coding order, each with its scale model and its tables.
+
+A plane of symbols is a tensor (B, C, h, w). Only symbols go in (this frame's earlier planes, the last frame's magnitudes), never
+a picture, so that parsing is exact on every machine and needs no network of the picture side.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dvc_codec.entropy.scale import ScaleModel
+from dvc_codec.entropy.tables import ALPHABET, Tables, starting_counts
+
+Symbols = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """``groups``: the table group of every channel; ``stride``: luma pixels per symbol; ``side``: channels of side information."""
+
+    name: str
+    groups: tuple[int, ...]
+    stride: int
+    side: int
+
+    @property
+    def channels(self) -> int:
+        return len(self.groups)
+
+
+class FramePrior(nn.Module):
+    """Scale models and starting tables of every plane, in coding order. Subclasses say what the planes know of each other."""
+
+    def __init__(self, planes: tuple[Plane, ...], hidden: int = 32, formula: bool = True) -> None:
+        super().__init__()
+        self.planes = planes
+        self.scales = nn.ModuleDict(
+            {p.name: ScaleModel(p.channels, p.side, hidden, formula) for p in planes}
+        )
+        for p in planes:
+            counts = torch.from_numpy(starting_counts(max(p.groups) + 1))
+            self.register_buffer(f"counts_{p.name}", counts)
+
+    def scale(self, name: str) -> ScaleModel:
+        model = self.scales[name]
+        assert isinstance(model, ScaleModel)
+        return model
+
+    def side(self, name: str, now: Symbols, past: Symbols) -> Tensor:
+        """(B, side, h, w) integers in [0, 127] for plane ``name``, from this frame's earlier planes and the last magnitudes."""
+        raise NotImplementedError
+
+    def nothing(self, batch: int, height: int, width: int, device: torch.device | None = None) -> dict[str, Tensor]:
+        """The past after an I frame of this (padded) luma size: zeros for every plane."""
+        return {
+            p.name: torch.zeros(batch, p.channels, height // p.stride, width // p.stride, device=device)
+            for p in self.planes
+        }
+
+    def tables(self) -> dict[str, Tables]:
+        """Fresh tables, as at the start of a group of pictures."""
+        return {p.name: Tables(self._counts(p.name).clone().cpu().numpy()) for p in self.planes}
+
+    def set_tables(self, name: str, counts: NDArray[np.int64]) -> None:
+        """Replace a plane's starting counts, as training does from what it has seen."""
+        self._counts(name).copy_(torch.from_numpy(counts))
+
+    def _counts(self, name: str) -> Tensor:
+        counts = getattr(self, f"counts_{name}")
+        assert isinstance(counts, Tensor) and counts.shape[1] == ALPHABET
+        return counts
+
+    def check_exact(self) -> None:
+        """Raises OverflowError if a trained weight could make parsing depend on the machine."""
+        for p in self.planes:
+            self.scale(p.name).check_exact()
+
+
+def frequency_groups(frequencies: list[int], size: int, groups: int) -> tuple[int, ...]:
+    """Log-spaced groups of u + v for an n x n transform."""
+    f = np.asarray(frequencies)
+    return tuple(int(g) for g in np.minimum(groups - 1, np.floor(np.log2(f + 1) * groups / np.log2(2 * size))))
+
+
+class PFramePrior(FramePrior):
+    """Of the default network: motion (4x4 DCT), luma (8x8 DCT), chroma (8x8 DCT of U and V)."""
+
+    def __init__(self, hidden: int = 32) -> None:
+        def of(size: int, planes: int, groups: int) -> tuple[int, ...]:
+            return frequency_groups([u + v for _ in range(planes) for u in range(size) for v in range(size)], size, groups)
+
+        super().__init__(
+            (
+                Plane("motion", of(4, 2, 4), 16, 1),
+                Plane("luma", of(8, 1, 7), 8, 2),
+                Plane("chroma", of(8, 2, 5), 16, 3),
+            ),
+            hidden,
+        )
+
+    def side(self, name: str, now: Symbols, past: Symbols) -> Tensor:
+        def busy(x: Tensor, name: str) -> Tensor:
+            """Compressed activity (sum over channels of magnitudes), one channel."""
+            return self.scale(name).compress(x.sum(1, keepdim=True))
+
+        def blocks(x: Tensor) -> Tensor:
+            """Sum over 2x2 symbols: from the 1/8 to the 1/16 grid."""
+            return F.avg_pool2d(x, 2) * 4
+
+        if name == "motion":
+            return busy(blocks(past["luma"]), "luma")
+        moved = busy(now["motion"].abs(), "motion")
+        if name == "luma":
+            changed = busy(past["motion"], "motion")
+            return F.interpolate(torch.cat((moved, changed), 1), scale_factor=2, mode="nearest")
+        luma = blocks(now["luma"].abs())
+        low = self.scale("luma").compress(luma[:, :1])
+        return torch.cat((moved, low, busy(luma, "luma")), 1)
+

@@ -1,0 +1,150 @@
+"""Scale models: integer functions from symbols already decoded to the scale index of the next ones.
+
+Everything is computed in float32 tensors that hold exact integers below 2^24, so it is the same on every machine, in every
+order of summation. A scale model starts as a formula and carries a small network with integer weights and activations whose
+output, a correction of the formula, starts at zero (design.md, section 5).
+
+Units: magnitudes are |symbol|; formula values are 1/200 of a magnitude; fine levels as in :mod:`dvc_codec.entropy.law`.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dvc_codec.entropy.law import FINE, LEVELS, LOWEST_MEAN, PER_OCTAVE
+
+EXACT = 2**24  # float32 holds every integer up to here
+WEIGHT_SCALE = 128  # integer weights are 1/128
+UNIT = 200
+FORMULA_ENTRIES = 1 << 16
+LOG_ENTRIES = 256
+
+
+def around(x: Tensor) -> Tensor:
+    """Sum of the four neighbours, nothing outside."""
+    p = F.pad(x, (1, 1, 1, 1))
+    return p[..., :-2, 1:-1] + p[..., 2:, 1:-1] + p[..., 1:-1, :-2] + p[..., 1:-1, 2:]
+
+
+def first_step_mask(height: int, width: int, device: torch.device | None = None) -> Tensor:
+    """(height, width) bool: the half of a checkerboard that is coded first."""
+    y, x = torch.arange(height, device=device), torch.arange(width, device=device)
+    return (y[:, None] + x[None]) % 2 == 0
+
+
+class IntegerConv(nn.Module):
+    """3x3 or 1x1 convolution of integers with integer weights: floor(sum(w x) / 128) + bias. Trained straight-through."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, zero: bool = False) -> None:
+        super().__init__()
+        std = 0.0 if zero else (2 / (inputs * size**2)) ** 0.5
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, size, size) * std)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def integers(self) -> tuple[Tensor, Tensor]:
+        """Weights in [-127, 127] and biases, as float tensors of integers."""
+        return (self.weight * WEIGHT_SCALE).round().clamp(-127, 127), self.bias.round()
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self.integers()
+        if torch.is_grad_enabled():
+            weight = _straight_through(weight, self.weight * WEIGHT_SCALE)
+            bias = _straight_through(bias, self.bias)
+        with torch.autocast(x.device.type, enabled=False):
+            sums = F.conv2d(x, weight, padding=weight.shape[-1] // 2) / WEIGHT_SCALE
+        floored = sums.detach().floor()
+        return (_straight_through(floored, sums) if sums.requires_grad else floored) + bias.view(1, -1, 1, 1)
+
+    def check_exact(self, largest_input: int) -> None:
+        """Raises OverflowError if any sum could leave the integers that float32 holds."""
+        weight, _ = self.integers()
+        bound = float(weight.abs().sum((1, 2, 3)).max()) * largest_input
+        if bound >= EXACT:
+            raise OverflowError(f"sums of this integer network may reach {bound:.0f}, above 2^24")
+
+
+def _straight_through(value: Tensor, gradient_of: Tensor) -> Tensor:
+    return value.detach() + (gradient_of - gradient_of.detach())
+
+
+class ScaleModel(nn.Module):
+    """Scale indices of one plane of symbols, in two coding steps (checkerboard): the second knows the first.
+
+    Formula, in magnitudes: 2 |before| + 0.5 around + 0.08 (activity + 0.5 around); in the second step half of that + 1.2
+    around + 0.15 activity around, of this frame's first step (``before`` is the last frame's symbol in the same place,
+    activity the sum over channels).
+
+    Args:
+        channels: of the plane.
+        side: channels of other, already decoded information.
+        hidden: channels of the correcting network.
+        formula: False drops everything but a level per channel, the network and ``side`` (for priors without a past).
+    """
+
+    def __init__(self, channels: int, side: int, hidden: int = 32, formula: bool = True) -> None:
+        super().__init__()
+        self.channels, self.formula = channels, formula
+        known = 2 * channels if formula else 0
+        self.first_in = IntegerConv(known + side, hidden, 3)
+        self.first_out = IntegerConv(hidden, channels, 1, zero=True)
+        self.second_in = IntegerConv(known + side + channels, hidden, 3)
+        self.second_out = IntegerConv(hidden, channels, 1, zero=True)
+        self.register_buffer("formula_levels", _formula_levels())
+        self.register_buffer("log_magnitudes", _log_magnitudes())
+        self.formula_levels: Tensor
+        self.log_magnitudes: Tensor
+
+    def compress(self, magnitudes: Tensor) -> Tensor:
+        """Magnitudes -> 8 log2(1 + m), rounded: how the network sees them. Integers in [0, 64]."""
+        return self.log_magnitudes[magnitudes.clamp(max=LOG_ENTRIES - 1).long()]
+
+    def first(self, before: Tensor, side: Tensor) -> Tensor:
+        """Fine levels (B, C, h, w) of the first step. ``before``: magnitudes (B, C, h, w); ``side``: integers in [0, 127]."""
+        return self._levels(self._base(before) if self.formula else None, before, side, None)
+
+    def second(self, before: Tensor, side: Tensor, now: Tensor) -> Tensor:
+        """Fine levels of the second step. ``now``: magnitudes of the first step, zero where not yet decoded."""
+        formula = None
+        if self.formula:
+            formula = self._base(before) / 2 + 240 * around(now) + 30 * around(now.sum(1, keepdim=True))
+        return self._levels(formula, before, side, now)
+
+    def _base(self, before: Tensor) -> Tensor:
+        activity = before.sum(1, keepdim=True)
+        return 400 * before + 100 * around(before) + 16 * activity + 8 * around(activity)
+
+    def _levels(self, formula: Tensor | None, before: Tensor, side: Tensor, now: Tensor | None) -> Tensor:
+        seen = [side]
+        level: Tensor | float = 0.0
+        if formula is not None:
+            level = self.formula_levels[formula.clamp(max=FORMULA_ENTRIES - 1).long()]
+            seen += [(level / 4).floor(), self.compress(before)]
+        if now is not None:
+            seen.append(self.compress(now))
+        enter, leave = (self.first_in, self.first_out) if now is None else (self.second_in, self.second_out)
+        hidden = enter(torch.cat(seen, 1)).clamp(0, 255)
+        fine: Tensor = level + leave(hidden)
+        return fine.clamp(0, (LEVELS - 1) * FINE)
+
+    def check_exact(self) -> None:
+        """Raises OverflowError if a trained weight could break exactness on some machine."""
+        for layer in (self.first_in, self.second_in):
+            layer.check_exact(LEVELS * FINE // 4)
+        for layer in (self.first_out, self.second_out):
+            layer.check_exact(255)
+
+
+def index_of(fine: Tensor) -> Tensor:
+    """Fine levels -> scale indices 0..LEVELS-1 (uint8)."""
+    return ((fine + FINE // 2) / FINE).floor().clamp(0, LEVELS - 1).to(torch.uint8)
+
+
+def _formula_levels() -> Tensor:
+    """Fine level of every formula value. Stored with the weights: never recomputed on the decoder's machine."""
+    mean = 0.002 + 0.12 * np.arange(FORMULA_ENTRIES) / UNIT
+    return torch.from_numpy(np.rint(FINE * PER_OCTAVE * np.log2(mean / LOWEST_MEAN))).float()
+
+
+def _log_magnitudes() -> Tensor:
+    return torch.from_numpy(np.rint(8 * np.log2(1 + np.arange(LOG_ENTRIES)))).float()

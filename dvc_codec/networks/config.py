@@ -1,0 +1,14 @@
+"""What a network is built from. A configuration is stored with its weights as JSON and rebuilt from it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PFrameConfig:
+    """Sizes of the default network; at these the decoder spends about 25 kMAC per luma pixel."""
+
+    quarter: int = 48  # channels on the 1/4 grid
+    eighth: int = 64
+    sixteenth: int = 96
+    features: int = 32  # propagated from frame to frame, on the 1/4 grid
+    flow: int = 32  # of the encoder's flow refinement

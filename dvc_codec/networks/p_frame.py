@@ -1,0 +1,129 @@
+"""The default P-frame network, whole: what encoder, decoder and training call, in the order they call it.
+
+    estimate flow -> motion latents -> [symbols] -> predict -> residual latents -> [symbols] -> finish
+
+Everything learned starts as a correction that is zero, so the untrained network is a working codec: block matching, DCT,
+closed-form steps (design.md, section 3). Where symbols are chosen is not decided here.
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dvc_codec.networks.compensation import Compensation, Context
+from dvc_codec.networks.config import PFrameConfig
+from dvc_codec.networks.flow import GRID, FlowEstimator
+from dvc_codec.networks.motion import MotionAutoencoder
+from dvc_codec.networks.planes import Planes, round_to_bytes
+from dvc_codec.networks.rate import centred, lagrangian, residual_scale
+from dvc_codec.networks.residual import LoopFilter, ResidualAutoencoder
+from dvc_codec.networks.warp import enlarge, warp
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the decoder remembers of the frames before: pictures on the 8-bit grid, the last flow, propagated features."""
+
+    picture: Planes
+    older: Planes  # the picture before ``picture``
+    flow: Tensor  # (B, 2, H/4, W/4)
+    features: Tensor  # (B, F, H/4, W/4)
+
+    def detach(self) -> "Reference":
+        return Reference(*(getattr(self, field.name).detach() for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The motion-compensated prediction and what later steps need of it."""
+
+    warped: Planes
+    picture: Planes
+    context: Context
+    flow: Tensor
+
+
+class PFrameNetwork(nn.Module):
+    """See the module.
+
+    Attributes:
+        fast: run the convolutional networks in bfloat16; transforms, warps and flow stay in float32.
+        warp_gradients: let gradients through pictures and flow into earlier steps. Slow on a CPU; without them flow, motion
+            transform and steps do not learn, and features only within a roll-out.
+    """
+
+    def __init__(self, config: PFrameConfig | None = None, fast: bool = False) -> None:
+        super().__init__()
+        self.config = config or PFrameConfig()
+        self.fast = fast
+        self.warp_gradients = False
+        self.flow = FlowEstimator(self.config.flow)
+        self.motion = MotionAutoencoder()
+        self.compensation = Compensation(self.config)
+        self.residual = ResidualAutoencoder(self.config)
+        self.filter = LoopFilter(self.config)
+
+    def _precision(self, device: torch.device) -> AbstractContextManager[object]:
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.fast)
+
+    def start(self, picture: Planes) -> Reference:
+        """The reference right after an I frame: nothing moved, nothing remembered."""
+        b, _, h, w = picture.luma.shape
+        flow = picture.luma.new_zeros(b, 2, h // 4, w // 4)
+        features = picture.luma.new_zeros(b, self.config.features, h // 4, w // 4)
+        return Reference(picture, picture, flow, features)
+
+    def motion_latents(self, current: Planes, reference: Reference, rate_index: Tensor) -> Tensor:
+        """Encoder: estimate the flow and transform what its prediction misses. -> (B, 32, H/16, W/16), in steps."""
+        flow = self.flow(reference.picture.luma, current.luma, lagrangian(rate_index))
+        return self.motion.analyse(flow, self.motion.predict(reference.flow), rate_index)
+
+    def motion_weight(self, current: Planes) -> Tensor:
+        """Encoder: what an error of each motion latent matters, against the closed form's assumption. (B, 32, H/16, W/16)."""
+        return self.motion.weight(current.luma)
+
+    def predict(self, reference: Reference, motion: Tensor, rate_index: Tensor) -> Prediction:
+        """Both sides: decoded motion symbols -> the prediction."""
+        flow = self.motion.synthesise(motion, self.motion.predict(reference.flow), rate_index)
+        if not self.warp_gradients:
+            flow = flow.detach()
+            pictures = reference.picture.detach(), reference.older.detach(), reference.flow.detach()
+            reference = Reference(*pictures, reference.features)
+        warped = _compensate(reference.picture, flow, "bicubic")
+        # the motion of the frame before, fetched along this one: where the pixel was two frames ago
+        older = _compensate(reference.older, flow + warp(reference.flow, flow), "bilinear")
+        features = warp(reference.features, flow)
+        with self._precision(flow.device):
+            if self.fast:
+                features = features.to(torch.bfloat16)
+            picture, context = self.compensation(
+                warped, older, reference.picture, features, flow, centred(rate_index), residual_scale(rate_index)
+            )
+        return Prediction(warped, picture, context, flow)
+
+    def residual_latents(self, current: Planes, prediction: Prediction, rate_index: Tensor) -> tuple[Tensor, Tensor]:
+        """Encoder: luma (B, 64, H/8, W/8) and chroma (B, 128, H/16, W/16) latents, in steps."""
+        luma, chroma = self.residual.analyse(current.minus(prediction.picture), rate_index)
+        with self._precision(prediction.flow.device):
+            return luma + self.residual.learned(luma, prediction.context), chroma
+
+    def finish(
+        self, reference: Reference, prediction: Prediction, luma: Tensor, chroma: Tensor, rate_index: Tensor
+    ) -> Reference:
+        """Both sides: decoded residual symbols -> the reconstruction, as the next frame's reference."""
+        residual = self.residual.synthesise(luma, chroma, rate_index)
+        with self._precision(prediction.flow.device):
+            picture, features = self.filter(
+                prediction.picture, residual, prediction.context, centred(rate_index), residual_scale(rate_index)
+            )
+        return Reference(round_to_bytes(picture), reference.picture, prediction.flow, features.float())
+
+
+def _compensate(picture: Planes, flow: Tensor, mode: str) -> Planes:
+    """Warp luma at full and chroma at half size by a flow on the 1/4 grid."""
+    full = enlarge(flow, GRID) * GRID
+    half = F.avg_pool2d(full, 2) / 2
+    return Planes(warp(picture.luma, full, mode), warp(picture.chroma, half, mode))
