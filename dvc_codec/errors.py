@@ -1,7 +1,7 @@
 """Everything that can go wrong and that the user can do something about.
 
-Raised where the trouble is known, turned into one line and an exit code in ``cli/`` alone. A message
-names the file, what was found, what was expected and what to do.
+Raised where the trouble is known, turned into one line and an exit code in ``cli/`` alone. A
+message names the file, what was found, what was expected and what to do.
 
 =================  =========  =============================================================
 class              exit code  meaning

@@ -25,7 +25,9 @@ def moving_square(
         inside = _covered(top, side, height)[:, None] * _covered(left, side, width)[None, :]
         small = _halved(inside)
         pictures.append(
-            Picture(_samples(96 + 120 * inside), _samples(128 + 40 * small), _samples(128 - 20 * small))
+            Picture(
+                _samples(96 + 120 * inside), _samples(128 + 40 * small), _samples(128 - 20 * small)
+            )
         )
     return pictures
 
@@ -80,7 +82,9 @@ def noise(*, size: tuple[int, int] = (64, 48), frames: int = 8, seed: int = 0) -
     rng = np.random.default_rng(seed)
     chroma = ((height + 1) // 2, (width + 1) // 2)
     return [
-        Picture(*(rng.integers(0, 256, shape, np.uint8) for shape in ((height, width), chroma, chroma)))
+        Picture(
+            *(rng.integers(0, 256, shape, np.uint8) for shape in ((height, width), chroma, chroma))
+        )
         for _ in range(frames)
     ]
 

@@ -170,14 +170,9 @@ def _is_grey(format_: av.VideoFormat) -> bool:
 
 
 def _is_420(format_: av.VideoFormat) -> bool:
-    components = format_.components
-    if len(components) < 3 or _is_rgb(format_):
-        return False
-    chroma = components[1]
-    return (chroma.width, chroma.height) == (
-        format_.chroma_width(64),
-        format_.chroma_height(64),
-    ) == (32, 32)
+    colours = [component for component in format_.components if not component.is_alpha]
+    halves = (format_.chroma_width(64), format_.chroma_height(64)) == (32, 32)
+    return len(colours) == 3 and halves and not _is_rgb(format_)
 
 
 def _has_alpha(format_: av.VideoFormat) -> bool:

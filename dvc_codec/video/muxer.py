@@ -26,22 +26,26 @@ class EncodingSink:
         path: where to write; nothing is read from its suffix.
         name: what to call it in messages.
         container_format: "matroska" or "mp4".
-        lossless: FFV1 (in matroska) or x264 with qp 0; else x264 with crf 16. x264 codes even sizes
-            only: when lossy, an odd size is rounded up by repeating the last row or column; when
-            lossless, it is refused.
+        lossless: to the bit, or x264 with crf 16. Lossless is FFV1 in matroska and x264 with qp 0
+            in mp4, and in matroska where samples are not square (through PyAV, only a codec that
+            says so itself can keep that there).
+
+    x264 codes even sizes only: when lossy, an odd size is rounded up by repeating the last row or
+    column; lossless, .mp4 refuses it and .mkv keeps to FFV1, losing the shape of the samples.
     """
 
     def __init__(
         self, path: str, name: str, info: VideoInfo, container_format: str, lossless: bool
     ) -> None:
         self._info = info
-        x264 = not (lossless and container_format == "matroska")
         odd = info.width % 2 or info.height % 2
-        if x264 and odd and lossless:
+        if lossless and odd and container_format == "mp4":
             raise UnsupportedVideo(
                 f"{name}: found a size of {info.width}x{info.height}, expected even numbers for a "
                 "lossless .mp4; write .mkv or .y4m"
             )
+        square = info.sample_aspect_ratio == 1
+        x264 = not (lossless and container_format == "matroska" and (square or odd))
         self._width = info.width + info.width % 2 * x264
         self._height = info.height + info.height % 2 * x264
         flags = {"movflags": "+faststart"} if container_format == "mp4" else {}

@@ -280,6 +280,8 @@ def _open_container(path: str, name: str, raw: RawFormat | None) -> InputContain
     source: Any = sys.stdin.buffer
     if path != STDIN:
         _check_readable(path)
+        if raw is not None:
+            _check_whole_frames(path, raw)
         # Without it, "a:b.mp4" would name a protocol.
         source = f"file:{path}"
     try:
@@ -301,6 +303,23 @@ def _check_readable(path: str) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise FileMissing(f"{path}: cannot be read: {reason}") from error
+
+
+def _check_whole_frames(path: str, raw: RawFormat) -> None:
+    """A wrong size shows at once: what is left over is no whole frame."""
+    pix_fmt = av.VideoFormat(raw.pix_fmt, raw.width, raw.height)
+    if not pix_fmt.is_planar or not os.path.isfile(path):
+        return
+    one_frame = sum(
+        component.width * component.height * (1 if component.bits <= 8 else 2)
+        for component in pix_fmt.components
+    )
+    found = os.path.getsize(path)
+    if found % one_frame:
+        raise NotAVideo(
+            f"{path}: found {found} bytes, expected a multiple of {one_frame} "
+            f"({raw.width}x{raw.height} {raw.pix_fmt}); check the picture size"
+        )
 
 
 def _video_stream(container: InputContainer, name: str) -> VideoStream:
@@ -339,9 +358,11 @@ def _chroma_location(container: InputContainer, stream: VideoStream) -> int:
     """
     level = av.logging.get_level()
     av.logging.set_level(av.logging.VERBOSE)
+    av.logging.set_libav_level(av.logging.VERBOSE)
     try:
         described: str = container.dumps_format()  # type: ignore[attr-defined]  # not in the stub
     finally:
+        av.logging.set_libav_level(av.logging.INFO)  # FFmpeg's default; PyAV cannot say what it was
         av.logging.set_level(level)
     for line in described.splitlines():
         ours = re.match(rf"\s*Stream #\d+:{stream.index}\b.*? Video: (.*)", line)

@@ -30,13 +30,15 @@ def open_writer(
     ============  ==============================  ==============================
     .y4m or "-"   plain samples with a header     the same
     .yuv          plain samples, no header        the same
-    .mkv          FFV1                            x264, crf 16
+    .mkv          FFV1 (x264, qp 0: see below)    x264, crf 16
     .mp4          x264, qp 0 (few players)        x264, crf 16 (plays anywhere)
     ============  ==============================  ==============================
 
     ``lossless=None`` takes what people want of the suffix: crf 16 for .mp4, lossless otherwise.
     Range, rate, sample aspect ratio and chroma location survive in all but .yuv; all colour tags,
-    rotation and times in .mkv (times rounded to milliseconds) and .mp4. "-" is standard output.
+    rotation and times in .mkv (times rounded to milliseconds) and .mp4. Two exceptions: .mp4 says
+    limited range by saying nothing if no other tag is known; odd sizes with x264 and samples that
+    are not square are handled as ``muxer.EncodingSink`` says. "-" is standard output.
 
     Everything goes to ``NAME.part`` in the same folder, which is renamed when whole. What is not
     a regular file (a pipe, a device) is written directly.

@@ -1,5 +1,6 @@
 """Which frames come out of a file, as what, and what happens when there are none."""
 
+import itertools
 import os
 import shutil
 from fractions import Fraction
@@ -8,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from dvc_codec.errors import FileMissing, NotAVideo, OutOfRange, UnsupportedVideo, UsageError
 from dvc_codec.video import Frame, RawFormat, VideoInfo, open_video, open_writer
@@ -62,10 +64,11 @@ def test_start_is_exact_to_the_frame(tmp_path: Path, suffix: str, first: int) ->
     if suffix in (".ts", ".h264"):
         path = numbered(tmp_path / f"video{suffix}")
     elif suffix != ".mp4":
-        with open_video(path) as reader, open_writer(tmp_path / f"v{suffix}", reader.info) as writer:
+        target = tmp_path / f"v{suffix}"
+        with open_video(path) as reader, open_writer(target, reader.info) as writer:
             for frame in reader:
                 writer.write(frame.picture, frame.pts)
-        path = tmp_path / f"v{suffix}"
+        path = target
     with open_video(path, start=first / 25, frames=3) as reader:
         assert numbers(list(reader)) == list(range(150))[first : first + 3]
 
@@ -134,7 +137,8 @@ def test_chroma_is_resampled_to_the_left(tmp_path: Path, pix_fmt: str, colour_ra
 
 def test_rgb_becomes_bt709_in_limited_range(tmp_path: Path) -> None:
     red, white, black = (255, 0, 0), (255, 255, 255), (0, 0, 0)
-    for colour, expected in ((red, (63, 102, 240)), (white, (235, 128, 128)), (black, (16, 128, 128))):
+    expectations = {red: (63, 102, 240), white: (235, 128, 128), black: (16, 128, 128)}
+    for colour, expected in expectations.items():
         rgb = np.tile(np.array(colour, np.uint8), (48, 64, 1))
         path = encode(tmp_path / "v.avi", [filled("bgr24", rgb[..., ::-1])], "rawvideo")
         with open_video(path) as reader:
@@ -243,11 +247,32 @@ def test_sound_alone_is_not_a_video(tmp_path: Path) -> None:
         open_video(path)
 
 
+def test_a_cover_is_not_a_video(tmp_path: Path) -> None:
+    picture = encode(
+        tmp_path / "cover.png", [filled("rgb24", np.zeros((8, 8, 3), np.uint8))], "png"
+    )
+    path = tmp_path / "song.m4a"
+    with av.open(str(path), "w", format="mp4") as container:
+        sound = container.add_stream("aac", rate=8000)
+        with av.open(str(picture)) as source:
+            cover = container.add_stream_from_template(source.streams.video[0])
+            cover.disposition = Disposition.attached_pic
+            packet = next(source.demux())
+            packet.stream = cover
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            silence.rate = 8000
+            container.mux(sound.encode(silence))
+            container.mux(packet)
+            container.mux(sound.encode(None))
+    with pytest.raises(NotAVideo, match="without a video stream"):
+        open_video(path)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_an_unreadable_file_is_missing(tmp_path: Path) -> None:
     path = numbered(tmp_path / "v.mp4", 3)
     path.chmod(0)
-    with pytest.raises(FileMissing, match="[Pp]ermission"):
+    with pytest.raises(FileMissing, match=r"[Pp]ermission"):
         open_video(path)
 
 
@@ -271,7 +296,7 @@ def test_damage_is_counted_and_the_rest_is_read(tmp_path: Path) -> None:
         frames = list(reader)
         assert reader.damaged > 0
     assert len(frames) > 30
-    assert all(a.pts < b.pts for a, b in zip(frames, frames[1:], strict=False))
+    assert all(a.pts < b.pts for a, b in itertools.pairwise(frames))
 
 
 def test_a_change_of_size_on_the_way_is_refused(tmp_path: Path) -> None:
@@ -280,8 +305,8 @@ def test_a_change_of_size_on_the_way_is_refused(tmp_path: Path) -> None:
     frames = [filled("yuv420p", *picture.planes) for picture in square]
     second = encode(tmp_path / "b.h264", frames, "libx264").read_bytes()
     (tmp_path / "both.h264").write_bytes(first + second)
-    with open_video(tmp_path / "both.h264") as reader, pytest.raises(UnsupportedVideo, match="size"):
-        list(reader)
+    with pytest.raises(UnsupportedVideo, match="size"), open_video(tmp_path / "both.h264") as both:
+        list(both)
 
 
 def test_frame_ticks_is_one_frame() -> None:

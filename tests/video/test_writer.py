@@ -81,7 +81,9 @@ def test_an_unknown_suffix_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_a_lossless_mp4_of_odd_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedVideo, match="33x17"):
-        open_writer(tmp_path / "v.mp4", VideoInfo(33, 17, Fraction(25), Fraction(1, 25)), lossless=True)
+        open_writer(
+            tmp_path / "v.mp4", VideoInfo(33, 17, Fraction(25), Fraction(1, 25)), lossless=True
+        )
     assert list(tmp_path.iterdir()) == []
 
 
