@@ -1,0 +1,42 @@
+"""The .dvc file: bytes only, the standard library only. docs/format.md says every byte.
+
+>>> with Writer(Path("clip.dvc"), header) as writer:        # doctest: +SKIP
+...     writer.write_gop(gop)
+>>> with Reader(Path("clip.dvc")) as reader:                # doctest: +SKIP
+...     reader.read_gop(0) == gop
+True
+"""
+
+from dvc_codec.container.hashes import picture_hash
+from dvc_codec.container.header import VERSION
+from dvc_codec.container.reader import Reader
+from dvc_codec.container.records import (
+    ByteCounts,
+    Colour,
+    FrameKind,
+    FrameRecord,
+    Gop,
+    Header,
+    IndexEntry,
+    Packet,
+    StreamEntry,
+    StreamKind,
+)
+from dvc_codec.container.writer import Writer
+
+__all__ = [
+    "VERSION",
+    "ByteCounts",
+    "Colour",
+    "FrameKind",
+    "FrameRecord",
+    "Gop",
+    "Header",
+    "IndexEntry",
+    "Packet",
+    "Reader",
+    "StreamEntry",
+    "StreamKind",
+    "Writer",
+    "picture_hash",
+]

@@ -1,0 +1,21 @@
+"""I frames: still pictures of existing codecs, by name and by the number that files carry.
+
+>>> name, data, decoded = encode_for_lambda(picture, 512)             # doctest: +SKIP
+>>> get(name).decode(data, picture.width, picture.height).equals(decoded)     # doctest: +SKIP
+True
+"""
+
+from dvc_codec.intra.choice import AUTO, LAMBDA_RATIO, cost, encode_for_lambda
+from dvc_codec.intra.registry import LEARNED_ID, IntraCodec, by_id, get, names
+
+__all__ = [
+    "AUTO",
+    "LAMBDA_RATIO",
+    "LEARNED_ID",
+    "IntraCodec",
+    "by_id",
+    "cost",
+    "encode_for_lambda",
+    "get",
+    "names",
+]

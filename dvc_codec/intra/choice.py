@@ -1,0 +1,50 @@
+"""Which I-frame codec a picture is coded with: the one with the lower lambda D + R."""
+
+import numpy as np
+
+from dvc_codec.errors import OutOfRange
+from dvc_codec.intra.registry import get, names
+from dvc_codec.video import Picture, Plane
+
+AUTO = "auto"
+# I frames are finer than P frames, which inherit their quality.
+LAMBDA_RATIO = 4.0
+
+
+def encode_for_lambda(
+    picture: Picture, lam: float, codec: str = AUTO, *, ratio: float = LAMBDA_RATIO
+) -> tuple[str, bytes, Picture]:
+    """Code an I frame for a GOP whose P frames are coded at ``lam``.
+
+    Args:
+        picture: what to code.
+        lam: the P frames' lambda, in the units of ``cost``.
+        codec: a name of the registry, or "auto" to try all and take the cheapest.
+        ratio: lambda of the I frame over ``lam``.
+
+    Returns:
+        (name of the codec, payload, the picture that a decoder makes of it).
+    """
+    if not lam * ratio > 0:
+        raise OutOfRange(f"lambda of the I frame is {lam * ratio}; it must be above 0")
+    tried = []
+    for name in names() if codec == AUTO else (codec,):
+        intra = get(name)
+        data = intra.encode(picture, intra.qp_for(lam * ratio))
+        decoded = intra.decode(data, picture.width, picture.height)
+        tried.append((name, data, decoded))
+    return min(tried, key=lambda one: cost(picture, one[2], len(one[1]), lam * ratio))
+
+
+def cost(picture: Picture, decoded: Picture, size: int, lam: float) -> float:
+    """lam D + R of ``decoded``, which took ``size`` bytes.
+
+    D = (6 MSE_Y + MSE_U + MSE_V) / 8 with samples from 0 to 1; R in bits per luma sample.
+    """
+    y, u, v = (_mse(*planes) for planes in zip(picture.planes, decoded.planes, strict=True))
+    return lam * (6 * y + u + v) / 8 + 8 * size / picture.y.size
+
+
+def _mse(one: Plane, other: Plane) -> float:
+    difference = one.astype(np.float32) - other
+    return float(np.mean(difference * difference, dtype=np.float64)) / 255**2
