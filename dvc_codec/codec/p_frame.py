@@ -19,11 +19,9 @@ from dvc_codec.entropy.prior import FramePrior, PFramePrior
 from dvc_codec.entropy.quantise import choose, with_gradient
 from dvc_codec.entropy.scale import first_step_mask, index_of
 from dvc_codec.entropy.tables import ALPHABET, REACH, Tables
-from dvc_codec.networks.p_frame import PFrameNetwork, Prediction, Reference
+from dvc_codec.networks.p_frame import Latents, PFrameNetwork, Prediction, Reference
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import TRADE
-
-MOTION, LUMA, CHROMA = "motion", "luma", "chroma"
 
 Cost = Callable[[Tensor], Tensor]  # symbols -> bits of each
 CostOf = Callable[[str, Tensor], Cost]  # (plane, fine levels) -> Cost
@@ -107,36 +105,35 @@ def code_frame(codec: PFrameCodec, current: Planes, state: State, rate: Tensor, 
     bits: dict[str, Tensor] = {}
     fine: dict[str, Tensor] = {}
 
-    def choose_plane(name: str, latents: Tensor, weight: Tensor | float = 1.0) -> None:
-        chosen, levels = _choose_in_two_steps(codec, name, latents, symbols, state.past, costs, weight)
-        with_grad = with_gradient(chosen, latents) if latents.requires_grad else chosen
-        symbols[name], fine[name] = with_grad, levels
-        bits[name] = costs(name, levels)(with_grad).sum((1, 2, 3))
+    def choose_planes(latents: Mapping[str, Latents]) -> None:
+        for name, plane in latents.items():
+            values, weight = plane.values, plane.weight
+            chosen, levels = _choose_in_two_steps(codec, name, values, weight, symbols, state.past, costs)
+            with_grad = with_gradient(chosen, values) if values.requires_grad else chosen
+            symbols[name], fine[name] = with_grad, levels
+            bits[name] = costs(name, levels)(with_grad).sum((1, 2, 3))
 
-    choose_plane(MOTION, network.motion_latents(current, state.reference, rate), network.motion_weight(current))
-    prediction = network.predict(state.reference, symbols[MOTION], rate)
-    luma, chroma = network.residual_latents(current, prediction, rate)
-    choose_plane(LUMA, luma)
-    choose_plane(CHROMA, chroma)
-    reference = network.finish(state.reference, prediction, symbols[LUMA], symbols[CHROMA], rate)
+    choose_planes(network.motion_latents(current, state.reference, rate))
+    prediction = network.predict(state.reference, symbols, rate)
+    choose_planes(network.residual_latents(current, prediction, rate))
+    reference = network.finish(state.reference, prediction, symbols, rate)
     past = {name: plane.detach().abs() for name, plane in symbols.items()}
     return Coded(State(reference, past), prediction, symbols, bits, fine)
 
 
 def reconstruct(network: PFrameNetwork, reference: Reference, symbols: Mapping[str, Tensor], rate: Tensor) -> Reference:
     """The decoder's half of :func:`code_frame`: the same calls, on symbols that were read."""
-    prediction = network.predict(reference, symbols[MOTION], rate)
-    return network.finish(reference, prediction, symbols[LUMA], symbols[CHROMA], rate)
+    return network.finish(reference, network.predict(reference, symbols, rate), symbols, rate)
 
 
 def _choose_in_two_steps(
     codec: PFrameCodec,
     name: str,
     latents: Tensor,
+    weight: Tensor | float,
     now: Mapping[str, Tensor],
     past: Mapping[str, Tensor],
     costs: CostOf,
-    weight: Tensor | float,
 ) -> tuple[Tensor, Tensor]:
     """-> symbols without gradient, and the fine levels they are coded with (with the scale model's gradient)."""
     scale = codec.prior.scale(name)

@@ -6,6 +6,7 @@ Everything learned starts as a correction that is zero, so the untrained network
 closed-form steps (design.md, section 3). Where symbols are chosen is not decided here.
 """
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 
@@ -21,6 +22,17 @@ from dvc_codec.networks.planes import Planes, round_to_bytes
 from dvc_codec.networks.rate import centred, lagrangian, residual_scale
 from dvc_codec.networks.residual import LoopFilter, ResidualAutoencoder
 from dvc_codec.networks.warp import enlarge, warp
+
+
+MOTION, LUMA, CHROMA = "motion", "luma", "chroma"  # planes of symbols, in coding order
+
+
+@dataclass(frozen=True)
+class Latents:
+    """A plane's latents in quantiser steps, before rounding, and how much an error of each matters (1: as the step assumes)."""
+
+    values: Tensor
+    weight: Tensor | float = 1.0
 
 
 @dataclass(frozen=True)
@@ -76,18 +88,15 @@ class PFrameNetwork(nn.Module):
         features = picture.luma.new_zeros(b, self.config.features, h // 4, w // 4)
         return Reference(picture, picture, flow, features)
 
-    def motion_latents(self, current: Planes, reference: Reference, rate_index: Tensor) -> Tensor:
-        """Encoder: estimate the flow and transform what its prediction misses. -> (B, 32, H/16, W/16), in steps."""
+    def motion_latents(self, current: Planes, reference: Reference, rate_index: Tensor) -> dict[str, Latents]:
+        """Encoder: estimate the flow and transform what its prediction misses. "motion": (B, 32, H/16, W/16)."""
         flow = self.flow(reference.picture.luma, current.luma, lagrangian(rate_index))
-        return self.motion.analyse(flow, self.motion.predict(reference.flow), rate_index)
+        values = self.motion.analyse(flow, self.motion.predict(reference.flow), rate_index)
+        return {MOTION: Latents(values, self.motion.weight(current.luma))}
 
-    def motion_weight(self, current: Planes) -> Tensor:
-        """Encoder: what an error of each motion latent matters, against the closed form's assumption. (B, 32, H/16, W/16)."""
-        return self.motion.weight(current.luma)
-
-    def predict(self, reference: Reference, motion: Tensor, rate_index: Tensor) -> Prediction:
+    def predict(self, reference: Reference, symbols: Mapping[str, Tensor], rate_index: Tensor) -> Prediction:
         """Both sides: decoded motion symbols -> the prediction."""
-        flow = self.motion.synthesise(motion, self.motion.predict(reference.flow), rate_index)
+        flow = self.motion.synthesise(symbols[MOTION], self.motion.predict(reference.flow), rate_index)
         if not self.warp_gradients:
             flow = flow.detach()
             pictures = reference.picture.detach(), reference.older.detach(), reference.flow.detach()
@@ -104,17 +113,18 @@ class PFrameNetwork(nn.Module):
             )
         return Prediction(warped, picture, context, flow)
 
-    def residual_latents(self, current: Planes, prediction: Prediction, rate_index: Tensor) -> tuple[Tensor, Tensor]:
-        """Encoder: luma (B, 64, H/8, W/8) and chroma (B, 128, H/16, W/16) latents, in steps."""
+    def residual_latents(self, current: Planes, prediction: Prediction, rate_index: Tensor) -> dict[str, Latents]:
+        """Encoder: "luma" (B, 64, H/8, W/8) and "chroma" (B, 128, H/16, W/16)."""
         luma, chroma = self.residual.analyse(current.minus(prediction.picture), rate_index)
         with self._precision(prediction.flow.device):
-            return luma + self.residual.learned(luma, prediction.context), chroma
+            luma = luma + self.residual.learned(luma, prediction.context)
+        return {LUMA: Latents(luma), CHROMA: Latents(chroma)}
 
     def finish(
-        self, reference: Reference, prediction: Prediction, luma: Tensor, chroma: Tensor, rate_index: Tensor
+        self, reference: Reference, prediction: Prediction, symbols: Mapping[str, Tensor], rate_index: Tensor
     ) -> Reference:
         """Both sides: decoded residual symbols -> the reconstruction, as the next frame's reference."""
-        residual = self.residual.synthesise(luma, chroma, rate_index)
+        residual = self.residual.synthesise(symbols[LUMA], symbols[CHROMA], rate_index)
         with self._precision(prediction.flow.device):
             picture, features = self.filter(
                 prediction.picture, residual, prediction.context, centred(rate_index), residual_scale(rate_index)

@@ -15,15 +15,16 @@ def hevc_intra(luma: Tensor, chroma: Tensor, lagrangian: float) -> tuple[Tensor,
     h, w = luma.shape
     planar = np.concatenate((luma.numpy(), chroma.contiguous().numpy().reshape(h // 2, w)))
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="matroska") as out:
+    with av.open(buffer, "w", format="hevc") as out:
         stream = out.add_stream("libx265", rate=30)
         stream.width, stream.height, stream.pix_fmt = w, h, "yuv420p"
         options = f"qp={quantiser}:log-level=none:pools=none:frame-threads=1"
         stream.options = {"preset": "fast", "x265-params": options}
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(planar), format="yuv420p")
+        frame.pts = 0
         out.mux(stream.encode(frame) + stream.encode())
     buffer.seek(0)
-    with av.open(buffer) as back:
+    with av.open(buffer, format="hevc") as back:
         decoded = next(back.decode(video=0)).to_ndarray()
     pixels = torch.from_numpy(decoded.copy())
     return pixels[:h], pixels[h:].reshape(2, h // 2, w // 2)
