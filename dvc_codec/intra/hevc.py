@@ -18,8 +18,8 @@ from dvc_codec.video import Picture
 KNOWN_SETS = 0  # then the slice's NAL unit without its header; parameter sets as written here
 OWN_SETS = 1  # then a whole Annex B stream
 
-# ipratio=1 makes qp mean qp. Psycho-visual tools cost 1.2 % of lambda D + R; rdoq-level=2 would gain
-# 1.7 % for 1.7 times the time, preset slow nothing beyond that (docs/format.md#i-payloads).
+# ipratio=1 makes qp mean qp. Psycho-visual tools cost 1.2 % of lambda D + R; rdoq-level=2 would
+# gain 1.7 % for 1.7 times the time, preset slow nothing beyond that (docs/format.md#i-payloads).
 _PRESET, _TUNE = "medium", "psnr"
 _OPTIONS = (
     "ipratio=1:keyint=1:log-level=none:info=0:aud=0:pools=none:frame-threads=1:ctu=64:"
@@ -45,7 +45,7 @@ class Hevc:
     qp_range: ClassVar[range] = range(52)
 
     def qp_for(self, lambda_intra: float) -> int:
-        return min(max(round(67.3 - 3.33 * math.log2(lambda_intra)), 0), 51)
+        return min(max(round(63.9 - 3.05 * math.log2(lambda_intra)), 0), 51)
 
     def encode(self, picture: Picture, qp: int) -> bytes:
         check_qp(self.name, qp, self.qp_range)
@@ -59,7 +59,7 @@ class Hevc:
     def decode(self, data: bytes, width: int, height: int) -> Picture:
         form, coded = data[:1], data[1:]
         if form == bytes([KNOWN_SETS]):
-            if re.search(rb"\0\0[\0-\2]", coded):
+            if re.search(rb"\x00\x00[\x00-\x02]", coded):
                 raise DamagedFile("I frame: found a start code inside an HEVC slice")
             units = (_VPS, _escaped(_sps(*padded_size(width, height))), _PPS)
             stream = b"".join(_START + unit for unit in units) + _START + _SLICE_HEADER + coded
@@ -74,7 +74,7 @@ class Hevc:
 
 def _lone_slice(stream: bytes, width: int, height: int) -> bytes | None:
     """The slice after its NAL header, if all else in ``stream`` is what ``decode`` puts there."""
-    units = {unit[0] >> 1: unit for unit in re.split(rb"\0*\0\0\1", stream) if unit}
+    units = {unit[0] >> 1: unit for unit in re.split(rb"\x00*\x00\x00\x01", stream) if unit}
     slice_ = units.get(_SLICE_TYPE, b"")
     if units.get(_PPS_TYPE) != _PPS or not slice_.startswith(_SLICE_HEADER):
         return None
@@ -126,4 +126,4 @@ def _bits(data: bytes) -> str:
 
 def _escaped(unit: bytes) -> bytes:
     """A NAL unit with emulation prevention bytes."""
-    return re.sub(rb"\0\0(?=[\0-\3])", b"\0\0\3", unit)
+    return re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\0\0\3", unit)

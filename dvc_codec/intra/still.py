@@ -67,8 +67,8 @@ def decode_still(data: bytes, decoder: str, width: int, height: int) -> Picture:
     padded = padded_size(width, height)
     context = cast(VideoCodecContext, av.CodecContext.create(decoder, "r"))
     context.thread_count = 1
-    # No memory for pictures that the bytes claim to be larger than they can be.
-    context.options = {"max_pixels": str(padded[0] * padded[1]), "err_detect": "explode"}
+    # No memory for pictures far larger than expected; twice for FFmpeg's alignment of the buffers.
+    context.options = {"max_pixels": str(2 * padded[0] * padded[1]), "err_detect": "explode"}
     try:
         with av.logging.Capture():
             frames = [*context.decode(av.Packet(data)), *context.decode(None)] if data else []
@@ -110,5 +110,5 @@ def _packed(picture: Picture, width: int, height: int) -> Plane:
 
 
 def _cropped(plane: av.video.plane.VideoPlane, width: int, height: int) -> Plane:
-    samples = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    samples = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return samples[:height, :width].copy()
