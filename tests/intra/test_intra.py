@@ -1,0 +1,205 @@
+import hashlib
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dvc_codec.errors import DamagedFile, DvcError, OutOfRange, WrongVersion
+from dvc_codec.intra import LEARNED_ID, by_id, cost, encode_for_lambda, get, names
+from dvc_codec.intra import hevc as hevc_module
+from dvc_codec.intra.still import encode_still
+from dvc_codec.video import Picture
+
+CODECS = ("hevc", "av1")
+SIZES = [(1, 1), (2, 3), (16, 16), (17, 33), (64, 64), (65, 130), (208, 120), (301, 77)]
+
+
+def waves(width: int, height: int) -> Picture:
+    """Smooth waves with an edge and some grain: something of all that pictures have."""
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float64)
+    grain = np.random.default_rng(width * 1000 + height).normal(0, 2, (height, width))
+    y = 120 + 60 * np.sin(columns / 9 + rows / 23) + grain + 40 * (columns > rows)
+    u = 128 + 30 * np.sin(columns / 31)
+    v = 128 + 30 * np.cos(rows / 17)
+    return Picture(_samples(y), _samples(u)[::2, ::2].copy(), _samples(v)[::2, ::2].copy())
+
+
+def _samples(plane: np.ndarray) -> np.ndarray:
+    return plane.round().clip(0, 255).astype(np.uint8)
+
+
+def psnr(one: Picture, other: Picture) -> float:
+    """Of D = (6 MSE_Y + MSE_U + MSE_V) / 8."""
+    return -10 * math.log10(max(cost(one, other, 0, 1.0), 1e-9))
+
+
+def test_ids_in_files_do_not_change() -> None:
+    assert names() == CODECS
+    assert [get(name).id for name in CODECS] == [1, 2]
+    assert all(by_id(get(name).id).name == name for name in CODECS)
+    assert LEARNED_ID == 3
+
+
+def test_unknown_codecs_are_refused() -> None:
+    with pytest.raises(OutOfRange, match="hevc, av1"):
+        get("jpeg")
+    with pytest.raises(WrongVersion):
+        by_id(LEARNED_ID)
+
+
+@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_every_size_comes_back(name: str, width: int, height: int) -> None:
+    picture = waves(width, height)
+    codec = get(name)
+    decoded = codec.decode(codec.encode(picture, 20), width, height)
+    assert (decoded.width, decoded.height) == (width, height)
+    assert psnr(picture, decoded) > 36
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_quality_and_size_rise_with_lambda(name: str) -> None:
+    picture = waves(208, 120)
+    coded = [encode_for_lambda(picture, lam, name) for lam in (16, 64, 256, 1024, 4096)]
+    quality = [psnr(picture, decoded) for _, _, decoded in coded]
+    sizes = [len(data) for _, data, _ in coded]
+    assert quality == sorted(set(quality))
+    assert sizes == sorted(set(sizes))
+    assert quality[-1] > 42
+
+
+@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("lam", [1, 64, 4096, 1e9])
+def test_qp_stays_in_range(name: str, lam: float) -> None:
+    assert get(name).qp_for(lam) in get(name).qp_range
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_the_qp_of_a_lambda_is_nearly_the_best(name: str) -> None:
+    """Its neighbours but one are worse than it, or hardly better."""
+    picture = waves(208, 120)
+    codec = get(name)
+
+    def at(qp: int) -> float:
+        data = codec.encode(picture, qp)
+        return cost(picture, codec.decode(data, 208, 120), len(data), 2048)
+
+    best = codec.qp_for(2048)
+    assert at(best) < 1.03 * min(at(best - 4), at(best + 4))
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_a_qp_out_of_range_is_refused(name: str) -> None:
+    with pytest.raises(OutOfRange, match="QP 64"):
+        get(name).encode(waves(64, 64), 64)
+
+
+def test_auto_takes_the_cheaper() -> None:
+    picture = waves(208, 120)
+    costs = {
+        name: cost(picture, decoded, len(data), 4 * 512)
+        for name in CODECS
+        for _, data, decoded in [encode_for_lambda(picture, 512, name)]
+    }
+    assert encode_for_lambda(picture, 512)[0] == min(costs, key=lambda name: costs[name])
+
+
+def test_lambda_must_be_positive() -> None:
+    with pytest.raises(OutOfRange):
+        encode_for_lambda(waves(64, 64), 0)
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_a_second_process_makes_and_decodes_the_same_bytes(name: str, tmp_path: Path) -> None:
+    picture = waves(145, 99)
+    _, data, decoded = encode_for_lambda(picture, 512, name)
+    assert encode_for_lambda(picture, 512, name)[1] == data
+    (tmp_path / "payload").write_bytes(data)
+    script = (
+        "import sys, hashlib, pathlib; from dvc_codec.intra import *; "
+        "from tests.intra.test_intra import waves; "
+        "data = pathlib.Path(sys.argv[2]).read_bytes(); "
+        "assert encode_for_lambda(waves(145, 99), 512, sys.argv[1])[1] == data; "
+        "decoded = get(sys.argv[1]).decode(data, 145, 99); "
+        "print(hashlib.sha256(decoded.to_bytes()).hexdigest())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, name, str(tmp_path / "payload")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+    assert run.stdout.strip() == hashlib.sha256(decoded.to_bytes()).hexdigest(), run.stderr
+    assert run.stderr == ""
+
+
+def test_hevc_carries_no_parameter_sets() -> None:
+    picture = waves(208, 120)
+    stream = encode_still(picture, "libx265", {"x265-params": "log-level=none"})
+    payload = get("hevc").encode(picture, 30)
+    assert payload[0] == hevc_module.KNOWN_SETS
+    assert b"\x42\x01\x01" in stream
+    assert b"\x42\x01\x01" not in payload
+
+
+def test_hevc_parameter_sets_of_another_kind_are_noticed() -> None:
+    """What x265 may one day write is kept whole rather than guessed."""
+    assert hevc_module._lone_slice(b"\0\0\0\1\x42\x01\x01\0\0\1\x44\x01", 64, 64) is None
+
+
+def test_hevc_decodes_a_whole_stream() -> None:
+    picture = waves(208, 120)
+    options = {"x265-params": "log-level=none:info=1:qp=20:ctu=32:no-sao=1"}
+    stream = encode_still(picture, "libx265", options)
+    assert hevc_module._lone_slice(stream, 208, 120) is None
+    decoded = get("hevc").decode(bytes([hevc_module.OWN_SETS]) + stream, 208, 120)
+    assert psnr(picture, decoded) > 36
+
+
+def test_av1_decodes_a_whole_stream() -> None:
+    picture = waves(208, 120)
+    stream = encode_still(picture, "libsvtav1", {"preset": "8", "crf": "20"})
+    assert psnr(picture, get("av1").decode(b"\0" + stream, 208, 120)) > 36
+
+
+@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("form", [b"", b"\0", b"\1", b"\7"])
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(rubbish=st.binary(max_size=200))
+def test_rubbish_raises_damaged_file(name: str, form: bytes, rubbish: bytes) -> None:
+    with pytest.raises(DamagedFile):
+        get(name).decode(form + rubbish, 64, 64)
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_a_wrong_size_raises_damaged_file_or_gives_that_size(name: str) -> None:
+    data = get(name).encode(waves(208, 120), 30)
+    for width, height in ((64, 64), (416, 240), (120, 208)):
+        try:
+            decoded = get(name).decode(data, width, height)
+        except DamagedFile:
+            continue
+        assert (decoded.width, decoded.height) == (width, height)
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_damaged_bytes_never_crash_nor_talk(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    codec = get(name)
+    data = codec.encode(waves(96, 80), 30)
+    for place in range(0, len(data), max(1, len(data) // 60)):
+        for damaged in (
+            data[:place],
+            data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :],
+            data[:place] + b"\0\0\1" + data[place:],
+        ):
+            try:
+                assert codec.decode(damaged, 96, 80).width == 96
+            except DvcError as error:
+                assert "\n" not in str(error)
+    assert capfd.readouterr().err == ""
