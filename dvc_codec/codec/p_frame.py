@@ -1,8 +1,10 @@
-"""A P frame, coded: the one loop over network and symbols that training and encoder share, and its other half, reconstruct().
+"""A P frame, coded: the one loop over network and symbols that training and encoder share, and its
+other half, reconstruct().
 
-    code_frame(codec, current, state, rate, costs) -> Coded        training and encoder: choose symbols
-    reconstruct(network, reference, symbols, rate) -> Reference    training, encoder and decoder: symbols to picture
-    write_frame / read_frame                                       symbols to bytes and back: integers only
+code_frame(codec, current, state, rate, costs) -> Coded        training and encoder: choose symbols
+reconstruct(network, reference, symbols, rate) -> Reference    training, encoder and decoder:
+symbols to picture write_frame / read_frame                                       symbols to bytes
+and back: integers only
 """
 
 from collections.abc import Callable, Mapping
@@ -28,9 +30,13 @@ CostOf = Callable[[str, Tensor], Cost]  # (plane, fine levels) -> Cost
 
 
 class PFrameCodec(nn.Module):
-    """The P frame's network and its prior: everything that is trained, and stored as one set of weights."""
+    """The P frame's network and its prior: everything that is trained, and stored as one set of
+    weights.
+    """
 
-    def __init__(self, network: PFrameNetwork | None = None, prior: FramePrior | None = None) -> None:
+    def __init__(
+        self, network: PFrameNetwork | None = None, prior: FramePrior | None = None
+    ) -> None:
         super().__init__()
         self.network = network or PFrameNetwork()
         self.prior = prior or PFramePrior()
@@ -44,7 +50,9 @@ class PFrameCodec(nn.Module):
 
 @dataclass(frozen=True)
 class State:
-    """What both sides know before a P frame: decoded pictures, and the last frame's symbol magnitudes (``past``)."""
+    """What both sides know before a P frame: decoded pictures, and the last frame's symbol
+    magnitudes (``past``).
+    """
 
     reference: Reference
     past: Mapping[str, Tensor]
@@ -55,7 +63,10 @@ class State:
 
 @dataclass(frozen=True)
 class Coded:
-    """A coded P frame. ``bits`` are estimates per plane, (B,); ``fine`` the levels the symbols were coded with."""
+    """A coded P frame.
+
+    ``bits`` are estimates per plane, (B,); ``fine`` the levels the symbols were coded with.
+    """
 
     state: State
     prediction: Prediction
@@ -91,7 +102,9 @@ def table_costs(prior: FramePrior, tables: Mapping[str, Tables]) -> CostOf:
     return of
 
 
-def code_frame(codec: PFrameCodec, current: Planes, state: State, rate: Tensor, costs: CostOf = law_costs) -> Coded:
+def code_frame(
+    codec: PFrameCodec, current: Planes, state: State, rate: Tensor, costs: CostOf = law_costs
+) -> Coded:
     """Choose the symbols of a P frame and reconstruct it.
 
     Args:
@@ -108,7 +121,9 @@ def code_frame(codec: PFrameCodec, current: Planes, state: State, rate: Tensor, 
     def choose_planes(latents: Mapping[str, Latents]) -> None:
         for name, plane in latents.items():
             values, weight = plane.values, plane.weight
-            chosen, levels = _choose_in_two_steps(codec, name, values, weight, symbols, state.past, costs)
+            chosen, levels = _choose_in_two_steps(
+                codec, name, values, weight, symbols, state.past, costs
+            )
             with_grad = with_gradient(chosen, values) if values.requires_grad else chosen
             symbols[name], fine[name] = with_grad, levels
             bits[name] = costs(name, levels)(with_grad).sum((1, 2, 3))
@@ -121,7 +136,9 @@ def code_frame(codec: PFrameCodec, current: Planes, state: State, rate: Tensor, 
     return Coded(State(reference, past), prediction, symbols, bits, fine)
 
 
-def reconstruct(network: PFrameNetwork, reference: Reference, symbols: Mapping[str, Tensor], rate: Tensor) -> Reference:
+def reconstruct(
+    network: PFrameNetwork, reference: Reference, symbols: Mapping[str, Tensor], rate: Tensor
+) -> Reference:
     """The decoder's half of :func:`code_frame`: the same calls, on symbols that were read."""
     return network.finish(reference, network.predict(reference, symbols, rate), symbols, rate)
 
@@ -135,10 +152,12 @@ def _choose_in_two_steps(
     past: Mapping[str, Tensor],
     costs: CostOf,
 ) -> tuple[Tensor, Tensor]:
-    """-> symbols without gradient, and the fine levels they are coded with (with the scale model's gradient)."""
+    """-> symbols without gradient, and the fine levels they are coded with (with the scale model's
+    gradient).
+    """
     scale = codec.prior.scale(name)
     side = codec.prior.side(name, now, past).detach()
-    mask = first_step_mask(*latents.shape[-2:], device=latents.device)
+    mask = first_step_mask(latents.shape[-2], latents.shape[-1], latents.device)
     clipped = latents.detach().clamp(-LARGEST, LARGEST)
     trade = codec.trade * weight
     first = scale.first(past[name], side)
@@ -148,8 +167,13 @@ def _choose_in_two_steps(
     return torch.where(mask, chosen, rest), torch.where(mask, first, second)
 
 
-def write_frame(prior: FramePrior, tables: Mapping[str, Tables], coded: Coded) -> tuple[bytes, dict[str, int]]:
-    """Entropy-code a frame and adapt the tables. -> payload, and bits by plane (to the coder's word)."""
+def write_frame(
+    prior: FramePrior, tables: Mapping[str, Tables], coded: Coded
+) -> tuple[bytes, dict[str, int]]:
+    """Entropy-code a frame and adapt the tables.
+
+    -> payload, and bits by plane (to the coder's word).
+    """
     writer = SymbolWriter()
     sizes: dict[str, int] = {}
     for plane in prior.planes:
@@ -168,7 +192,10 @@ def write_frame(prior: FramePrior, tables: Mapping[str, Tables], coded: Coded) -
 def read_frame(
     prior: FramePrior, tables: Mapping[str, Tables], payload: bytes, past: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """The inverse of :func:`write_frame`: symbols of every plane, and the tables adapted. Needs no picture."""
+    """The inverse of :func:`write_frame`: symbols of every plane, and the tables adapted.
+
+    Needs no picture.
+    """
     reader = SymbolReader(payload)
     now: dict[str, Tensor] = {}
     for plane in prior.planes:
@@ -192,4 +219,5 @@ def read_frame(
 def _table_ids(groups: tuple[int, ...], fine: Tensor) -> NDArray[np.int64]:
     """(C, h, w) fine levels -> table ids."""
     index: NDArray[np.int64] = index_of(fine).numpy().astype(np.int64)
-    return index + np.asarray(groups)[:, None, None] * LEVELS
+    ids: NDArray[np.int64] = index + np.asarray(groups)[:, None, None] * LEVELS
+    return ids

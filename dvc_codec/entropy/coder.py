@@ -2,8 +2,8 @@
 
     writer.write(tables, ids, symbols)        reader.read(tables, ids) -> symbols
 
-Both sides sort the symbols (stably) by table id, which both know. Symbols beyond the alphabet are sent as its last one and
-followed, at the end of the call, by their excess in Elias-gamma form.
+Both sides sort the symbols (stably) by table id, which both know. Symbols beyond the alphabet are
+sent as its last one and followed, at the end of the call, by their excess in Elias-gamma form.
 """
 
 from typing import Any
@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from dvc_codec.entropy.tables import REACH, Tables
 
 Categorical, Uniform = constriction.stream.model.Categorical, constriction.stream.model.Uniform
-RangeDecoder, RangeEncoder = constriction.stream.queue.RangeDecoder, constriction.stream.queue.RangeEncoder
+RangeDecoder, RangeEncoder = (
+    constriction.stream.queue.RangeDecoder,
+    constriction.stream.queue.RangeEncoder,
+)
 
 LARGEST = (1 << 15) - 1  # of |symbol|; a larger latent is clipped by the encoder
 _EXPONENTS = 15
@@ -52,11 +55,15 @@ class SymbolWriter:
 
     def payload(self) -> bytes:
         """Little-endian words; zero bytes at the end are left out, as the reader puts them back."""
-        return self._encoder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
+        words: NDArray[np.uint32] = self._encoder.get_compressed()
+        return words.astype("<u4").tobytes().rstrip(b"\0")
 
 
 class SymbolReader:
-    """Decodes what :class:`SymbolWriter` wrote. Any bytes decode to something: checks are the container's and the hash's."""
+    """Decodes what :class:`SymbolWriter` wrote.
+
+    Any bytes decode to something: checks are the container's and the hash's.
+    """
 
     def __init__(self, payload: bytes) -> None:
         padded = payload + b"\0" * (-len(payload) % 4)
@@ -72,7 +79,9 @@ class SymbolReader:
         symbols[order] = decoded - REACH
         escaped = np.flatnonzero(np.abs(symbols) == REACH)
         if len(escaped):
-            exponents = self._decoder.decode(Categorical(_EXPONENT_MODEL, perfect=False), len(escaped))
+            exponents = self._decoder.decode(
+                Categorical(_EXPONENT_MODEL, perfect=False), len(escaped)
+            )
             excess = np.left_shift(1, exponents.astype(np.int64))
             for k in range(1, _EXPONENTS):
                 at = np.flatnonzero(exponents == k)
@@ -98,5 +107,6 @@ def _grouping(ids: Integers) -> tuple[Integers, Integers, Integers]:
 
 
 def _model(tables: Tables, table: int) -> Any:
-    # float64 holds these integers exactly; constriction's own rounding is plain IEEE arithmetic, the same everywhere
+    # float64 holds these integers exactly; constriction's own rounding is plain IEEE arithmetic,
+    # the same everywhere
     return Categorical(tables.counts[table].astype(np.float64), perfect=False)

@@ -1,7 +1,8 @@
-"""The probability law behind every scale index, for training and for tables that have seen nothing yet.
+"""The probability law behind every scale index, for training and for tables that have seen nothing
+yet.
 
-Index i means: a symbol's expected magnitude is about LOWEST_MEAN * 2^(i / 2); the law is a two-sided geometric one,
-P(k) = P(0) rho^|k|, rho = m / (1 + m).
+Index i means: a symbol's expected magnitude is about LOWEST_MEAN * 2^(i / 2); the law is a
+two-sided geometric one, P(k) = P(0) rho^|k|, rho = m / (1 + m).
 """
 
 import numpy as np
@@ -21,7 +22,9 @@ def mean_of(fine_level: Tensor) -> Tensor:
 
 
 def bits_of_zero_and_slope(fine_level: Tensor) -> tuple[Tensor, Tensor]:
-    """Fine levels -> (bits of symbol 0, bits per unit of magnitude): bits(k) = first + |k| * second."""
+    """Fine levels -> (bits of symbol 0, bits per unit of magnitude): bits(k) = first + |k| *
+    second.
+    """
     mean = mean_of(fine_level)
     zero = torch.log1p(2 * mean) / np.log(2)  # (1 + rho) / (1 - rho) = 1 + 2 m
     slope = -torch.log2(mean / (1 + mean))
@@ -33,4 +36,5 @@ def starting_shape(reach: int) -> NDArray[np.float64]:
     mean = LOWEST_MEAN * 2 ** (np.arange(LEVELS) / PER_OCTAVE)
     ratio = (mean / (1 + mean))[:, None]
     shape = ratio ** np.abs(np.arange(-reach, reach + 1))[None] + 1e-6
-    return shape / shape.sum(1, keepdims=True)
+    probabilities: NDArray[np.float64] = shape / shape.sum(1, keepdims=True)
+    return probabilities

@@ -1,7 +1,9 @@
-"""What is known of a frame's symbols before they are read: planes in coding order, each with its scale model and its tables.
+"""What is known of a frame's symbols before they are read: planes in coding order, each with its
+scale model and its tables.
 
-A plane of symbols is a tensor (B, C, h, w). Only symbols go in (this frame's earlier planes, the last frame's magnitudes), never
-a picture, so that parsing is exact on every machine and needs no network of the picture side.
+A plane of symbols is a tensor (B, C, h, w). Only symbols go in (this frame's earlier planes, the
+last frame's magnitudes), never a picture, so that parsing is exact on every machine and needs no
+network of the picture side.
 """
 
 from collections.abc import Mapping
@@ -13,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dvc_codec.entropy.scale import ScaleModel
+from dvc_codec.entropy.scale import IntegerConv, ScaleModel
 from dvc_codec.entropy.tables import ALPHABET, Tables, starting_counts
 
 Symbols = Mapping[str, Tensor]
@@ -21,7 +23,9 @@ Symbols = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Plane:
-    """``groups``: the table group of every channel; ``stride``: luma pixels per symbol; ``side``: channels of side information."""
+    """``groups``: the table group of every channel; ``stride``: luma pixels per symbol; ``side``:
+    channels of side information.
+    """
 
     name: str
     groups: tuple[int, ...]
@@ -34,7 +38,10 @@ class Plane:
 
 
 class FramePrior(nn.Module):
-    """Scale models and starting tables of every plane, in coding order. Subclasses say what the planes know of each other."""
+    """Scale models and starting tables of every plane, in coding order.
+
+    Subclasses say what the planes know of each other.
+    """
 
     def __init__(self, planes: tuple[Plane, ...], hidden: int = 32, formula: bool = True) -> None:
         super().__init__()
@@ -52,13 +59,19 @@ class FramePrior(nn.Module):
         return model
 
     def side(self, name: str, now: Symbols, past: Symbols) -> Tensor:
-        """(B, side, h, w) integers in [0, 127] for plane ``name``, from this frame's earlier planes and the last magnitudes."""
+        """(B, side, h, w) integers in [0, 127] for plane ``name``, from this frame's earlier
+        planes and the last magnitudes.
+        """
         raise NotImplementedError
 
-    def nothing(self, batch: int, height: int, width: int, device: torch.device | None = None) -> dict[str, Tensor]:
+    def nothing(
+        self, batch: int, height: int, width: int, device: torch.device | None = None
+    ) -> dict[str, Tensor]:
         """The past after an I frame of this (padded) luma size: zeros for every plane."""
         return {
-            p.name: torch.zeros(batch, p.channels, height // p.stride, width // p.stride, device=device)
+            p.name: torch.zeros(
+                batch, p.channels, height // p.stride, width // p.stride, device=device
+            )
             for p in self.planes
         }
 
@@ -75,8 +88,14 @@ class FramePrior(nn.Module):
         assert isinstance(counts, Tensor) and counts.shape[1] == ALPHABET
         return counts
 
-    def check_exact(self) -> None:
-        """Raises OverflowError if a trained weight could make parsing depend on the machine."""
+    def bake(self) -> None:
+        """Make every weight the integer it stands for.
+
+        Raises OverflowError if parsing could depend on the machine.
+        """
+        for module in self.modules():
+            if isinstance(module, IntegerConv):
+                module.bake()
         for p in self.planes:
             self.scale(p.name).check_exact()
 
@@ -84,7 +103,10 @@ class FramePrior(nn.Module):
 def frequency_groups(frequencies: list[int], size: int, groups: int) -> tuple[int, ...]:
     """Log-spaced groups of u + v for an n x n transform."""
     f = np.asarray(frequencies)
-    return tuple(int(g) for g in np.minimum(groups - 1, np.floor(np.log2(f + 1) * groups / np.log2(2 * size))))
+    return tuple(
+        int(g)
+        for g in np.minimum(groups - 1, np.floor(np.log2(f + 1) * groups / np.log2(2 * size)))
+    )
 
 
 class PFramePrior(FramePrior):
@@ -92,7 +114,11 @@ class PFramePrior(FramePrior):
 
     def __init__(self, hidden: int = 32) -> None:
         def of(size: int, planes: int, groups: int) -> tuple[int, ...]:
-            return frequency_groups([u + v for _ in range(planes) for u in range(size) for v in range(size)], size, groups)
+            return frequency_groups(
+                [u + v for _ in range(planes) for u in range(size) for v in range(size)],
+                size,
+                groups,
+            )
 
         super().__init__(
             (
@@ -121,4 +147,3 @@ class PFramePrior(FramePrior):
         luma = blocks(now["luma"].abs())
         low = self.scale("luma").compress(luma[:, :1])
         return torch.cat((moved, low, busy(luma, "luma")), 1)
-

@@ -1,4 +1,6 @@
-"""Rate-distortion optimised quantisation: the encoder's choice of symbols, in training too (design.md, section 4)."""
+"""Rate-distortion optimised quantisation: the encoder's choice of symbols, in training too
+(design.md, section 4).
+"""
 
 from collections.abc import Callable
 
@@ -30,9 +32,11 @@ def choose(latents: Tensor, cost: Callable[[Tensor], Tensor], trade: Tensor | fl
 
 
 def with_gradient(symbols: Tensor, latents: Tensor) -> Tensor:
-    """Symbols whose gradient passes straight through where something is sent, and not where zero is.
+    """Symbols whose gradient passes straight through where something is sent, and not where zero
+    is.
 
-    A latent in the dead zone does not move its symbol: its whole error stays in the picture, and whoever predicts better
-    must feel it. One that is sent is re-centred by its symbol: only its bits remain to be saved.
+    A latent in the dead zone does not move its symbol: its whole error stays in the picture, and
+    whoever predicts better must feel it. One that is sent is re-centred by its symbol: only its
+    bits remain to be saved.
     """
     return symbols + (latents - latents.detach()) * (symbols != 0)

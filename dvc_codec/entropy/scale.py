@@ -1,10 +1,12 @@
 """Scale models: integer functions from symbols already decoded to the scale index of the next ones.
 
-Everything is computed in float32 tensors that hold exact integers below 2^24, so it is the same on every machine, in every
-order of summation. A scale model starts as a formula and carries a small network with integer weights and activations whose
-output, a correction of the formula, starts at zero (design.md, section 5).
+Everything is computed in float32 tensors that hold exact integers below 2^24, so it is the same on
+every machine, in every order of summation. A scale model starts as a formula and carries a small
+network with integer weights and activations whose output, a correction of the formula, starts at
+zero (design.md, section 5).
 
-Units: magnitudes are |symbol|; formula values are 1/200 of a magnitude; fine levels as in :mod:`dvc_codec.entropy.law`.
+Units: magnitudes are |symbol|; formula values are 1/200 of a magnitude; fine levels as in
+:mod:`dvc_codec.entropy.law`.
 """
 
 import numpy as np
@@ -34,7 +36,10 @@ def first_step_mask(height: int, width: int, device: torch.device | None = None)
 
 
 class IntegerConv(nn.Module):
-    """3x3 or 1x1 convolution of integers with integer weights: floor(sum(w x) / 128) + bias. Trained straight-through."""
+    """3x3 or 1x1 convolution of integers with integer weights: floor(sum(w x) / 128) + bias.
+
+    Trained straight-through.
+    """
 
     def __init__(self, inputs: int, outputs: int, size: int, zero: bool = False) -> None:
         super().__init__()
@@ -54,7 +59,16 @@ class IntegerConv(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             sums = F.conv2d(x, weight, padding=weight.shape[-1] // 2) / WEIGHT_SCALE
         floored = sums.detach().floor()
-        return (_straight_through(floored, sums) if sums.requires_grad else floored) + bias.view(1, -1, 1, 1)
+        return (_straight_through(floored, sums) if sums.requires_grad else floored) + bias.view(
+            1, -1, 1, 1
+        )
+
+    def bake(self) -> None:
+        """Replace trained weights by the integers they stand for (which float16 holds exactly)."""
+        with torch.no_grad():
+            weight, bias = self.integers()
+            self.weight.copy_(weight / WEIGHT_SCALE)
+            self.bias.copy_(bias)
 
     def check_exact(self, largest_input: int) -> None:
         """Raises OverflowError if any sum could leave the integers that float32 holds."""
@@ -69,17 +83,19 @@ def _straight_through(value: Tensor, gradient_of: Tensor) -> Tensor:
 
 
 class ScaleModel(nn.Module):
-    """Scale indices of one plane of symbols, in two coding steps (checkerboard): the second knows the first.
+    """Scale indices of one plane of symbols, in two coding steps (checkerboard): the second knows
+    the first.
 
-    Formula, in magnitudes: 2 |before| + 0.5 around + 0.08 (activity + 0.5 around); in the second step half of that + 1.2
-    around + 0.15 activity around, of this frame's first step (``before`` is the last frame's symbol in the same place,
-    activity the sum over channels).
+    Formula, in magnitudes: 2 |before| + 0.5 around + 0.08 (activity + 0.5 around); in the second
+    step half of that + 1.2 around + 0.15 activity around, of this frame's first step (``before`` is
+    the last frame's symbol in the same place, activity the sum over channels).
 
     Args:
         channels: of the plane.
         side: channels of other, already decoded information.
         hidden: channels of the correcting network.
-        formula: False drops everything but a level per channel, the network and ``side`` (for priors without a past).
+        formula: False drops everything but a level per channel, the network and ``side`` (for
+            priors without a past).
     """
 
     def __init__(self, channels: int, side: int, hidden: int = 32, formula: bool = True) -> None:
@@ -90,8 +106,8 @@ class ScaleModel(nn.Module):
         self.first_out = IntegerConv(hidden, channels, 1, zero=True)
         self.second_in = IntegerConv(known + side + channels, hidden, 3)
         self.second_out = IntegerConv(hidden, channels, 1, zero=True)
-        self.register_buffer("formula_levels", _formula_levels())
-        self.register_buffer("log_magnitudes", _log_magnitudes())
+        self.register_buffer("formula_levels", _formula_levels(), persistent=False)
+        self.register_buffer("log_magnitudes", _log_magnitudes(), persistent=False)
         self.formula_levels: Tensor
         self.log_magnitudes: Tensor
 
@@ -100,21 +116,31 @@ class ScaleModel(nn.Module):
         return self.log_magnitudes[magnitudes.clamp(max=LOG_ENTRIES - 1).long()]
 
     def first(self, before: Tensor, side: Tensor) -> Tensor:
-        """Fine levels (B, C, h, w) of the first step. ``before``: magnitudes (B, C, h, w); ``side``: integers in [0, 127]."""
+        """Fine levels (B, C, h, w) of the first step.
+
+        ``before``: magnitudes (B, C, h, w); ``side``: integers in [0, 127].
+        """
         return self._levels(self._base(before) if self.formula else None, before, side, None)
 
     def second(self, before: Tensor, side: Tensor, now: Tensor) -> Tensor:
-        """Fine levels of the second step. ``now``: magnitudes of the first step, zero where not yet decoded."""
+        """Fine levels of the second step.
+
+        ``now``: magnitudes of the first step, zero where not yet decoded.
+        """
         formula = None
         if self.formula:
-            formula = self._base(before) / 2 + 240 * around(now) + 30 * around(now.sum(1, keepdim=True))
+            formula = (
+                self._base(before) / 2 + 240 * around(now) + 30 * around(now.sum(1, keepdim=True))
+            )
         return self._levels(formula, before, side, now)
 
     def _base(self, before: Tensor) -> Tensor:
         activity = before.sum(1, keepdim=True)
         return 400 * before + 100 * around(before) + 16 * activity + 8 * around(activity)
 
-    def _levels(self, formula: Tensor | None, before: Tensor, side: Tensor, now: Tensor | None) -> Tensor:
+    def _levels(
+        self, formula: Tensor | None, before: Tensor, side: Tensor, now: Tensor | None
+    ) -> Tensor:
         seen = [side]
         level: Tensor | float = 0.0
         if formula is not None:
@@ -122,7 +148,9 @@ class ScaleModel(nn.Module):
             seen += [(level / 4).floor(), self.compress(before)]
         if now is not None:
             seen.append(self.compress(now))
-        enter, leave = (self.first_in, self.first_out) if now is None else (self.second_in, self.second_out)
+        enter, leave = (
+            (self.first_in, self.first_out) if now is None else (self.second_in, self.second_out)
+        )
         hidden = enter(torch.cat(seen, 1)).clamp(0, 255)
         fine: Tensor = level + leave(hidden)
         return fine.clamp(0, (LEVELS - 1) * FINE)
@@ -141,7 +169,10 @@ def index_of(fine: Tensor) -> Tensor:
 
 
 def _formula_levels() -> Tensor:
-    """Fine level of every formula value. Stored with the weights: never recomputed on the decoder's machine."""
+    """Fine level of every formula value.
+
+    No value is within 1e-9 of a rounding edge, so any machine's log2 gives the same.
+    """
     mean = 0.002 + 0.12 * np.arange(FORMULA_ENTRIES) / UNIT
     return torch.from_numpy(np.rint(FINE * PER_OCTAVE * np.log2(mean / LOWEST_MEAN))).float()
 

@@ -1,6 +1,8 @@
-"""Probability tables: one per (channel group, scale index), counts that start from a prior and adapt from frame to frame.
+"""Probability tables: one per (channel group, scale index), counts that start from a prior and
+adapt from frame to frame.
 
-Counts are integers on both sides, so encoder and decoder agree on any machine. A group of pictures starts from the prior again.
+Counts are integers on both sides, so encoder and decoder agree on any machine. A group of pictures
+starts from the prior again.
 """
 
 from dataclasses import dataclass
@@ -19,28 +21,37 @@ Counts = NDArray[np.int64]
 
 
 def starting_counts(groups: int) -> Counts:
-    """(groups * LEVELS, ALPHABET): the law of :mod:`dvc_codec.entropy.law`, for every group the same."""
+    """(groups * LEVELS, ALPHABET): the law of :mod:`dvc_codec.entropy.law`, for every group the
+    same.
+    """
     counts = np.maximum(np.rint(starting_shape(REACH) * STARTING_WEIGHT * ONE), 1).astype(np.int64)
     return np.tile(counts, (groups, 1))
 
 
 @dataclass
 class Tables:
-    """Adaptive tables of one plane. ``counts`` (tables, ALPHABET); table = group * LEVELS + scale index."""
+    """Adaptive tables of one plane.
+
+    ``counts`` (tables, ALPHABET); table = group * LEVELS + scale index.
+    """
 
     counts: Counts
 
     def lengths(self) -> NDArray[np.float32]:
-        """(tables, ALPHABET) ideal bits of every symbol, for the encoder's choices (floats: never for the decoder)."""
+        """(tables, ALPHABET) ideal bits of every symbol, for the encoder's choices (floats: never
+        for the decoder).
+        """
         total = self.counts.sum(1, keepdims=True)
-        return -np.log2(self.counts / total, dtype=np.float64).astype(np.float32)
+        bits: NDArray[np.float32] = -np.log2(self.counts / total).astype(np.float32)
+        return bits
 
     def adapt(self, tables: NDArray[np.int64], symbols: NDArray[np.int64]) -> None:
-        """Count a frame's symbols, clipped to the alphabet, under the tables that coded them (1-d arrays)."""
+        """Count a frame's symbols, clipped to the alphabet, under the tables that coded them (1-d
+        arrays).
+        """
         cell = tables * ALPHABET + (np.clip(symbols, -REACH, REACH) + REACH)
         seen = np.bincount(cell, minlength=self.counts.size).reshape(self.counts.shape)
         self.counts += seen * ONE
 
     def copy(self) -> "Tables":
         return Tables(self.counts.copy())
-

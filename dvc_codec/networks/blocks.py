@@ -1,4 +1,6 @@
-"""The few building blocks everything learned is made of: 3x3 convolutions, LeakyReLU(1/8), pixel shuffle, residual adds."""
+"""The few building blocks everything learned is made of: 3x3 convolutions, LeakyReLU(1/8), pixel
+shuffle, residual adds.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +10,10 @@ SLOPE = 0.125
 
 
 def conv(inputs: int, outputs: int, stride: int = 1, zero: bool = False) -> nn.Conv2d:
-    """3x3 convolution, same size (or halved with stride 2). ``zero``: a last layer that starts as no correction at all."""
+    """3x3 convolution, same size (or halved with stride 2).
+
+    ``zero``: a last layer that starts as no correction at all.
+    """
     layer = nn.Conv2d(inputs, outputs, 3, stride, 1)
     if zero:
         nn.init.zeros_(layer.weight)
@@ -20,11 +25,22 @@ def conv(inputs: int, outputs: int, stride: int = 1, zero: bool = False) -> nn.C
 
 
 def activate(x: Tensor) -> Tensor:
+    """LeakyReLU(1/8): exact in bfloat16, cheap, and an integer shift one day."""
     return F.leaky_relu(x, SLOPE)
 
 
+def use_channels_last(module: nn.Module) -> None:
+    """Lay out convolution weights as the fast kernels want them; values stay."""
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
 class ResidualBlock(nn.Module):
-    """x + conv(act(conv(act(x)))), same shape. The second convolution starts small, the block near the identity."""
+    """x + conv(act(conv(act(x)))), same shape.
+
+    The second convolution starts small, the block near the identity.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -34,7 +50,8 @@ class ResidualBlock(nn.Module):
             self.second.weight.mul_(0.3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(activate(self.first(activate(x))))
+        correction: Tensor = self.second(activate(self.first(activate(x))))
+        return x + correction
 
 
 class Up(nn.Module):
@@ -49,7 +66,10 @@ class Up(nn.Module):
 
 
 class RateGain(nn.Module):
-    """Multiplies each channel by 1 + a + b * rate; a and b start at zero. How one network serves every rate."""
+    """Multiplies each channel by 1 + a + b * rate; a and b start at zero.
+
+    How one network serves every rate.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()

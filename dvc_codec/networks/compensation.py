@@ -1,4 +1,6 @@
-"""Motion compensation: from the warped reference, and everything else that is known, to a prediction and its context."""
+"""Motion compensation: from the warped reference, and everything else that is known, to a
+prediction and its context.
+"""
 
 from typing import NamedTuple
 
@@ -18,9 +20,11 @@ class Context(NamedTuple):
 
 
 class Compensation(nn.Module):
-    """U-Net over the 1/4, 1/8 and 1/16 grids. Its correction starts at zero: untrained, the prediction is the warped picture.
+    """U-Net over the 1/4, 1/8 and 1/16 grids. Its correction starts at zero: untrained, the
+    prediction is the warped picture.
 
-    Differences go in, and the correction comes out, in units of the quantiser's step: they are small, and known in size.
+    Differences go in, and the correction comes out, in units of the quantiser's step: they are
+    small, and known in size.
     """
 
     def __init__(self, config: PFrameConfig) -> None:
@@ -40,7 +44,14 @@ class Compensation(nn.Module):
         self.leave = conv(c4, PACKED_CHANNELS, zero=True)
 
     def forward(
-        self, warped: Planes, older: Planes, still: Planes, features: Tensor, flow: Tensor, rate: Tensor, unit: Tensor
+        self,
+        warped: Planes,
+        older: Planes,
+        still: Planes,
+        features: Tensor,
+        flow: Tensor,
+        rate: Tensor,
+        unit: Tensor,
     ) -> tuple[Planes, Context]:
         """Predict the current picture.
 

@@ -1,4 +1,7 @@
-"""What a network is built from. A configuration is stored with its weights as JSON and rebuilt from it."""
+"""What a network is built from.
+
+A configuration is stored with its weights as JSON and rebuilt from it.
+"""
 
 from dataclasses import dataclass
 

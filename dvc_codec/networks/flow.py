@@ -1,4 +1,5 @@
-"""Optical flow for the encoder: coarse-to-fine block matching as batched tensor code, and a learned refinement that starts at zero.
+"""Optical flow for the encoder: coarse-to-fine block matching as batched tensor code, and a learned
+refinement that starts at zero.
 
 Only the encoder runs this. Everything is in luma; costs are mean squared differences of windows.
 """
@@ -16,23 +17,34 @@ GRID = 4  # luma pixels per flow cell; flow values are in cells
 
 
 class Level(NamedTuple):
+    """One level of the matching pyramid."""
+
     scale: int  # luma pixels per pixel of this level's picture
     stride: int  # its pixels per flow cell
     reach: int  # displacements tried on each side
     window: int  # matched window
 
 
-LEVELS = (Level(16, 1, 2, 7), Level(8, 1, 2, 7), Level(4, 2, 2, 8), Level(2, 2, 2, 8), Level(1, 4, 1, 8))
+LEVELS = (
+    Level(16, 1, 2, 7),
+    Level(8, 1, 2, 7),
+    Level(4, 2, 2, 8),
+    Level(2, 2, 2, 8),
+    Level(1, 4, 1, 8),
+)
 TEMPERATURE = 0.3  # of the lowest cost, for the soft minimum
 
 
-def match(reference: Tensor, current: Tensor, flow: Tensor, level: Level, penalty: Tensor) -> Tensor:
+def match(
+    reference: Tensor, current: Tensor, flow: Tensor, level: Level, penalty: Tensor
+) -> Tensor:
     """One level: window costs of displacements around ``flow``, then their soft minimum.
 
     Args:
         reference, current: (B, 1, h, w) luma at this level's scale.
         flow: (B, 2, h / stride, w / stride) in pixels of this level.
-        penalty: (B, 1, 1, 1), cost per squared pixel of displacement from ``flow``: keeps motion cheap where it is idle.
+        penalty: (B, 1, 1, 1), cost per squared pixel of displacement from ``flow``: keeps motion
+            cheap where it is idle.
 
     Returns:
         The flow, moved by at most ``reach``; same shape and unit.
@@ -41,10 +53,14 @@ def match(reference: Tensor, current: Tensor, flow: Tensor, level: Level, penalt
     reach = level.reach
     moved = F.pad(warp(reference, enlarge(flow, level.stride)), (reach,) * 4, mode="replicate")
     steps = [(dx, dy) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1)]
-    shifted = [moved[:, :, reach + dy : reach + dy + h, reach + dx : reach + dx + w] for dx, dy in steps]
+    shifted = [
+        moved[:, :, reach + dy : reach + dy + h, reach + dx : reach + dx + w] for dx, dy in steps
+    ]
     difference = torch.cat([current - s for s in shifted], 1).pow_(2)
     window = level.window + (level.window - level.stride) % 2
-    cost = F.avg_pool2d(difference, window, level.stride, (window - level.stride) // 2, count_include_pad=False)
+    cost = F.avg_pool2d(
+        difference, window, level.stride, (window - level.stride) // 2, count_include_pad=False
+    )
     displacement = torch.tensor(steps, dtype=cost.dtype, device=cost.device)
     cost = cost + penalty * displacement.pow(2).sum(1).view(1, -1, 1, 1)
     lowest = cost.amin(1, keepdim=True)
@@ -53,18 +69,23 @@ def match(reference: Tensor, current: Tensor, flow: Tensor, level: Level, penalt
 
 
 def match_pyramid(reference: Tensor, current: Tensor, penalty: Tensor) -> Tensor:
-    """Luma (B, 1, H, W) x 2 -> flow (B, 2, H/4, W/4) in cells of the 1/4 grid: ``warp(reference, flow)`` resembles ``current``.
+    """Luma (B, 1, H, W) x 2 -> flow (B, 2, H/4, W/4) in cells of the 1/4 grid: ``warp(reference,
+    flow)`` resembles ``current``.
 
     ``penalty`` (B, 1, 1, 1): as in :func:`match`. H and W multiples of 16.
     """
     flow, scale, cell = current.new_zeros(1), 0, 0
     for level in LEVELS:
-        a, b = (F.avg_pool2d(p, level.scale) if level.scale > 1 else p for p in (reference, current))
+        a, b = (
+            F.avg_pool2d(p, level.scale) if level.scale > 1 else p for p in (reference, current)
+        )
         new_cell = level.scale * level.stride
         if scale:
             flow = enlarge(flow, cell // new_cell) * (scale / level.scale)
         else:
-            flow = current.new_zeros(len(current), 2, current.shape[-2] // new_cell, current.shape[-1] // new_cell)
+            flow = current.new_zeros(
+                len(current), 2, current.shape[-2] // new_cell, current.shape[-1] // new_cell
+            )
         flow = smooth(match(a, b, flow, level, penalty))
         scale, cell = level.scale, new_cell
     return flow * (scale / cell)
@@ -86,6 +107,8 @@ class FlowEstimator(nn.Module):
             penalty = (3e-2 / lagrangian).clamp(max=3e-4).view(-1, 1, 1, 1)
             flow = match_pyramid(reference, current, penalty)
             error = current - warp(reference, enlarge(flow, GRID) * GRID)
-        x = torch.cat((F.pixel_unshuffle(current, 4) * 3, F.pixel_unshuffle(error, 4) * 15, flow * 0.25), 1)
+        x = torch.cat(
+            (F.pixel_unshuffle(current, 4) * 3, F.pixel_unshuffle(error, 4) * 15, flow * 0.25), 1
+        )
         correction: Tensor = self.last(activate(self.second(activate(self.first(x)))))
         return flow + 0.05 * correction.float()

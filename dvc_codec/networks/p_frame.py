@@ -1,9 +1,12 @@
-"""The default P-frame network, whole: what encoder, decoder and training call, in the order they call it.
+"""The default P-frame network, whole: what encoder, decoder and training call, in the order they
+call it.
 
-    estimate flow -> motion latents -> [symbols] -> predict -> residual latents -> [symbols] -> finish
+    estimate flow -> motion latents -> [symbols] -> predict -> residual latents -> [symbols] ->
+    finish
 
-Everything learned starts as a correction that is zero, so the untrained network is a working codec: block matching, DCT,
-closed-form steps (design.md, section 3). Where symbols are chosen is not decided here.
+Everything learned starts as a correction that is zero, so the untrained network is a working codec:
+block matching, DCT, closed-form steps (design.md, section 3). Where symbols are chosen is not
+decided here.
 """
 
 from collections.abc import Mapping
@@ -23,13 +26,14 @@ from dvc_codec.networks.rate import centred, lagrangian, residual_scale
 from dvc_codec.networks.residual import LoopFilter, ResidualAutoencoder
 from dvc_codec.networks.warp import enlarge, warp
 
-
 MOTION, LUMA, CHROMA = "motion", "luma", "chroma"  # planes of symbols, in coding order
 
 
 @dataclass(frozen=True)
 class Latents:
-    """A plane's latents in quantiser steps, before rounding, and how much an error of each matters (1: as the step assumes)."""
+    """A plane's latents in quantiser steps, before rounding, and how much an error of each matters
+    (1: as the step assumes).
+    """
 
     values: Tensor
     weight: Tensor | float = 1.0
@@ -37,7 +41,9 @@ class Latents:
 
 @dataclass(frozen=True)
 class Reference:
-    """What the decoder remembers of the frames before: pictures on the 8-bit grid, the last flow, propagated features."""
+    """What the decoder remembers of the frames before: pictures on the 8-bit grid, the last flow,
+    propagated features.
+    """
 
     picture: Planes
     older: Planes  # the picture before ``picture``
@@ -62,9 +68,11 @@ class PFrameNetwork(nn.Module):
     """See the module.
 
     Attributes:
-        fast: run the convolutional networks in bfloat16; transforms, warps and flow stay in float32.
-        warp_gradients: let gradients through pictures and flow into earlier steps. Slow on a CPU; without them flow, motion
-            transform and steps do not learn, and features only within a roll-out.
+        fast: run the convolutional networks in bfloat16; transforms, warps and flow stay in
+            float32.
+        warp_gradients: let gradients through pictures and flow into earlier steps. Slow on a CPU;
+            without them flow, motion transform and steps do not learn, and features only within a
+            roll-out.
     """
 
     def __init__(self, config: PFrameConfig | None = None, fast: bool = False) -> None:
@@ -88,15 +96,24 @@ class PFrameNetwork(nn.Module):
         features = picture.luma.new_zeros(b, self.config.features, h // 4, w // 4)
         return Reference(picture, picture, flow, features)
 
-    def motion_latents(self, current: Planes, reference: Reference, rate_index: Tensor) -> dict[str, Latents]:
-        """Encoder: estimate the flow and transform what its prediction misses. "motion": (B, 32, H/16, W/16)."""
+    def motion_latents(
+        self, current: Planes, reference: Reference, rate_index: Tensor
+    ) -> dict[str, Latents]:
+        """Encoder: estimate the flow and transform what its prediction misses.
+
+        "motion": (B, 32, H/16, W/16).
+        """
         flow = self.flow(reference.picture.luma, current.luma, lagrangian(rate_index))
         values = self.motion.analyse(flow, self.motion.predict(reference.flow), rate_index)
         return {MOTION: Latents(values, self.motion.weight(current.luma))}
 
-    def predict(self, reference: Reference, symbols: Mapping[str, Tensor], rate_index: Tensor) -> Prediction:
+    def predict(
+        self, reference: Reference, symbols: Mapping[str, Tensor], rate_index: Tensor
+    ) -> Prediction:
         """Both sides: decoded motion symbols -> the prediction."""
-        flow = self.motion.synthesise(symbols[MOTION], self.motion.predict(reference.flow), rate_index)
+        flow = self.motion.synthesise(
+            symbols[MOTION], self.motion.predict(reference.flow), rate_index
+        )
         if not self.warp_gradients:
             flow = flow.detach()
             pictures = reference.picture.detach(), reference.older.detach(), reference.flow.detach()
@@ -109,11 +126,19 @@ class PFrameNetwork(nn.Module):
             if self.fast:
                 features = features.to(torch.bfloat16)
             picture, context = self.compensation(
-                warped, older, reference.picture, features, flow, centred(rate_index), residual_scale(rate_index)
+                warped,
+                older,
+                reference.picture,
+                features,
+                flow,
+                centred(rate_index),
+                residual_scale(rate_index),
             )
         return Prediction(warped, picture, context, flow)
 
-    def residual_latents(self, current: Planes, prediction: Prediction, rate_index: Tensor) -> dict[str, Latents]:
+    def residual_latents(
+        self, current: Planes, prediction: Prediction, rate_index: Tensor
+    ) -> dict[str, Latents]:
         """Encoder: "luma" (B, 64, H/8, W/8) and "chroma" (B, 128, H/16, W/16)."""
         luma, chroma = self.residual.analyse(current.minus(prediction.picture), rate_index)
         with self._precision(prediction.flow.device):
@@ -121,15 +146,27 @@ class PFrameNetwork(nn.Module):
         return {LUMA: Latents(luma), CHROMA: Latents(chroma)}
 
     def finish(
-        self, reference: Reference, prediction: Prediction, symbols: Mapping[str, Tensor], rate_index: Tensor
+        self,
+        reference: Reference,
+        prediction: Prediction,
+        symbols: Mapping[str, Tensor],
+        rate_index: Tensor,
     ) -> Reference:
-        """Both sides: decoded residual symbols -> the reconstruction, as the next frame's reference."""
+        """Both sides: decoded residual symbols -> the reconstruction, as the next frame's
+        reference.
+        """
         residual = self.residual.synthesise(symbols[LUMA], symbols[CHROMA], rate_index)
         with self._precision(prediction.flow.device):
             picture, features = self.filter(
-                prediction.picture, residual, prediction.context, centred(rate_index), residual_scale(rate_index)
+                prediction.picture,
+                residual,
+                prediction.context,
+                centred(rate_index),
+                residual_scale(rate_index),
             )
-        return Reference(round_to_bytes(picture), reference.picture, prediction.flow, features.float())
+        return Reference(
+            round_to_bytes(picture), reference.picture, prediction.flow, features.float()
+        )
 
 
 def _compensate(picture: Planes, flow: Tensor, mode: str) -> Planes:

@@ -1,6 +1,7 @@
 """Pictures inside the networks: one luma and two chroma planes, 4:2:0, as floats around zero.
 
-Convention: values / 255 - 0.5, float32; luma (B, 1, H, W), chroma (B, 2, H/2, W/2), U before V; H and W multiples of 64.
+Convention: values / 255 - 0.5, float32; luma (B, 1, H, W), chroma (B, 2, H/2, W/2), U before V; H
+and W multiples of 64.
 """
 
 from typing import NamedTuple
@@ -14,7 +15,9 @@ PACKED_CHANNELS = 24  # of a picture packed on the 1/4 grid: 16 luma phases, 4 o
 
 
 class Planes(NamedTuple):
-    """A picture, or the difference of two: ``luma`` (B, 1, H, W) and ``chroma`` (B, 2, H/2, W/2)."""
+    """A picture, or the difference of two: ``luma`` (B, 1, H, W) and ``chroma`` (B, 2, H/2,
+    W/2).
+    """
 
     luma: Tensor
     chroma: Tensor
@@ -40,7 +43,9 @@ def unpack(packed: Tensor) -> Planes:
 
 
 def from_bytes(luma: Tensor, chroma: Tensor) -> Planes:
-    """uint8 planes (B, 1, h, w) and (B, 2, ceil(h/2), ceil(w/2)) of any size -> Planes, padded by replication to the grid."""
+    """uint8 planes (B, 1, h, w) and (B, 2, ceil(h/2), ceil(w/2)) of any size -> Planes, padded by
+    replication to the grid.
+    """
     h, w = luma.shape[-2:]
     ch, cw = chroma.shape[-2:]
     full_h, full_w = h + -h % GRID, w + -w % GRID
@@ -52,7 +57,9 @@ def from_bytes(luma: Tensor, chroma: Tensor) -> Planes:
 
 
 def to_bytes(picture: Planes, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Planes -> uint8 luma (B, 1, height, width) and chroma (B, 2, ceil(height/2), ceil(width/2)), cropped, rounded."""
+    """Planes -> uint8 luma (B, 1, height, width) and chroma (B, 2, ceil(height/2), ceil(width/2)),
+    cropped, rounded.
+    """
     y = picture.luma[..., :height, :width]
     c = picture.chroma[..., : (height + 1) // 2, : (width + 1) // 2]
     return _bytes(y), _bytes(c)
@@ -63,7 +70,10 @@ def _bytes(plane: Tensor) -> Tensor:
 
 
 def round_to_bytes(picture: Planes) -> Planes:
-    """What a decoder keeps: every sample on the 8-bit grid. Straight-through: the gradient is that of the identity."""
+    """What a decoder keeps: every sample on the 8-bit grid.
+
+    Straight-through: the gradient is that of the identity.
+    """
 
     def one(plane: Tensor) -> Tensor:
         rounded = ((plane.detach() + 0.5) * 255).round().clamp(0, 255) / 255 - 0.5

@@ -1,7 +1,7 @@
 """One model, every lambda: the rate index, and the quantiser steps that follow from it.
 
-Loss: lambda * D + R; D = (6 MSE_Y + MSE_U + MSE_V) / 8 of samples in [0, 1], R in bits per luma pixel.
-lambda(r) = 64 * 2^(6 r / 63), r = 0..63, so that r = 21, 42, 63 are lambda 256, 1024, 4096.
+Loss: lambda * D + R; D = (6 MSE_Y + MSE_U + MSE_V) / 8 of samples in [0, 1], R in bits per luma
+pixel. lambda(r) = 64 * 2^(6 r / 63), r = 0..63, so that r = 21, 42, 63 are lambda 256, 1024, 4096.
 """
 
 import math
@@ -11,13 +11,17 @@ from torch import Tensor, nn
 
 RATES = 64
 LOWEST_LAMBDA, HIGHEST_LAMBDA = 64.0, 4096.0
-TRADE = 6 / math.log(2)  # 8.66 bits per squared step: what the high-rate optimum says, the same at every rate
+TRADE = 6 / math.log(
+    2
+)  # 8.66 bits per squared step: what the high-rate optimum says, the same at every rate
 
 
 def rate_index(lagrangian: float) -> int:
     """lambda in [64, 4096] -> the nearest rate index. Raises ValueError outside."""
     if not LOWEST_LAMBDA <= lagrangian <= HIGHEST_LAMBDA:
-        raise ValueError(f"lambda {lagrangian:g} is outside [{LOWEST_LAMBDA:g}, {HIGHEST_LAMBDA:g}]")
+        raise ValueError(
+            f"lambda {lagrangian:g} is outside [{LOWEST_LAMBDA:g}, {HIGHEST_LAMBDA:g}]"
+        )
     return math.floor((RATES - 1) / 6 * math.log2(lagrangian / LOWEST_LAMBDA) + 0.5)
 
 
@@ -32,12 +36,13 @@ def centred(rate: Tensor) -> Tensor:
 
 
 class Steps(nn.Module):
-    """Quantiser step per latent channel: sqrt(weight / lambda), times a learned factor that starts at ``finer``.
+    """Quantiser step per latent channel: sqrt(weight / lambda), times a learned factor that starts
+    at ``finer``.
 
     Args:
         channels: latent channels.
-        weight: the closed form's numerator: 6 / ln 2 over the weight of the channel's squared error in D
-            (11.5 for luma, 17.3 for chroma, 45 for motion on the 1/4 grid in its own pixels).
+        weight: the closed form's numerator: 6 / ln 2 over the weight of the channel's squared error
+            in D (11.5 for luma, 17.3 for chroma, 45 for motion on the 1/4 grid in its own pixels).
         finer: start of the factor. 0.75 measured best for the residual, flat between 0.7 and 1.
     """
 
@@ -50,10 +55,14 @@ class Steps(nn.Module):
     def forward(self, rate: Tensor) -> Tensor:
         """Rate indices (B,) -> steps (B, C, 1, 1)."""
         base = (self.weight / lagrangian(rate)).sqrt().view(-1, 1, 1, 1)
-        factor = self.log_factor.view(1, -1, 1, 1) + self.log_slope.view(1, -1, 1, 1) * centred(rate)
+        factor = self.log_factor.view(1, -1, 1, 1) + self.log_slope.view(1, -1, 1, 1) * centred(
+            rate
+        )
         return base * factor.exp()
 
 
 def residual_scale(rate: Tensor) -> Tensor:
-    """(B,) -> (B, 1, 1, 1): the closed-form luma step, the natural unit of every small difference at this rate."""
+    """(B,) -> (B, 1, 1, 1): the closed-form luma step, the natural unit of every small difference
+    at this rate.
+    """
     return (11.5 / lagrangian(rate)).sqrt().view(-1, 1, 1, 1)

@@ -1,4 +1,6 @@
-"""The residual autoencoder: a DCT bypass, a learned addition on the encoder's side, and an in-loop filter on the decoder's."""
+"""The residual autoencoder: a DCT bypass, a learned addition on the encoder's side, and an in-loop
+filter on the decoder's.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +17,9 @@ FINER = 0.75  # of the closed-form step, measured: flat between 0.7 and 1
 
 
 class ResidualAutoencoder(nn.Module):
-    """Residual <-> latents in quantiser steps: luma (B, 64, H/8, W/8) and chroma (B, 128, H/16, W/16)."""
+    """Residual <-> latents in quantiser steps: luma (B, 64, H/8, W/8) and chroma (B, 128, H/16,
+    W/16).
+    """
 
     def __init__(self, config: PFrameConfig) -> None:
         super().__init__()
@@ -33,7 +37,9 @@ class ResidualAutoencoder(nn.Module):
         return luma / self.luma_steps(rate_index), chroma / self.chroma_steps(rate_index)
 
     def learned(self, luma: Tensor, context: Context) -> Tensor:
-        """Encoder: what the network adds to the bypass's luma latents, knowing the prediction's context."""
+        """Encoder: what the network adds to the bypass's luma latents, knowing the prediction's
+        context.
+        """
         seen = torch.cat((luma.to(context.eighth.dtype), context.eighth), 1)
         addition: Tensor = self.leave(activate(self.enter(seen)))
         return 0.3 * addition.float()
@@ -47,7 +53,9 @@ class ResidualAutoencoder(nn.Module):
 
 
 class LoopFilter(nn.Module):
-    """Sees the prediction, its context and the decoded residual; removes what the quantiser did; yields the next features."""
+    """Sees the prediction, its context and the decoded residual; removes what the quantiser did;
+    yields the next features.
+    """
 
     def __init__(self, config: PFrameConfig) -> None:
         super().__init__()
@@ -65,10 +73,18 @@ class LoopFilter(nn.Module):
     def forward(
         self, prediction: Planes, residual: Planes, context: Context, rate: Tensor, unit: Tensor
     ) -> tuple[Planes, Tensor]:
-        """-> the reconstruction, not yet rounded, and (B, features, H/4, W/4) for the next frame. rate, unit as in Compensation."""
+        """-> the reconstruction, not yet rounded, and (B, features, H/4, W/4) for the next frame.
+
+        rate, unit as in Compensation.
+        """
         picture = prediction.plus(residual)
         quarter = context.quarter
-        inputs = (pack(picture) * 3, pack(residual) / unit * 0.7, quarter, rate.expand(-1, 1, *quarter.shape[-2:]))
+        inputs = (
+            pack(picture) * 3,
+            pack(residual) / unit * 0.7,
+            quarter,
+            rate.expand(-1, 1, *quarter.shape[-2:]),
+        )
         x = torch.cat([i.to(quarter.dtype) for i in inputs], 1)
         x = self.gain(self.enter(x.contiguous(memory_format=torch.channels_last)), rate)
         x4 = self.down4(x)

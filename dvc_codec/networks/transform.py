@@ -1,7 +1,8 @@
-"""Block transforms as convolutions: they start as the orthonormal DCT and may learn to lap over their neighbours.
+"""Block transforms as convolutions: they start as the orthonormal DCT and may learn to lap over
+their neighbours.
 
-A plane's n x n blocks become n*n channels; a 3x3 convolution over blocks whose centre tap is the DCT matrix and whose other
-taps are zero is the DCT to the bit, and a lapped transform once trained.
+A plane's n x n blocks become n*n channels; a 3x3 convolution over blocks whose centre tap is the
+DCT matrix and whose other taps are zero is the DCT to the bit, and a lapped transform once trained.
 """
 
 import math
@@ -20,17 +21,23 @@ def dct_matrix(size: int) -> Tensor:
 
 
 def frequencies(size: int, planes: int) -> list[int]:
-    """u + v of each channel of :class:`BlockTransform`: how the channels are ordered, plane by plane, row by row."""
+    """u + v of each channel of :class:`BlockTransform`: how the channels are ordered, plane by
+    plane, row by row.
+    """
     return [u + v for _ in range(planes) for u in range(size) for v in range(size)]
 
 
 class BlockTransform(nn.Module):
-    """(B, planes, H, W) <-> (B, planes * size^2, H / size, W / size), orthonormal before training."""
+    """(B, planes, H, W) <-> (B, planes * size^2, H / size, W / size), orthonormal before
+    training.
+    """
 
     def __init__(self, size: int, planes: int) -> None:
         super().__init__()
         self.size, self.planes = size, planes
-        one = torch.einsum("ui,vj->uvij", dct_matrix(size), dct_matrix(size)).reshape(size**2, size**2)
+        one = torch.einsum("ui,vj->uvij", dct_matrix(size), dct_matrix(size)).reshape(
+            size**2, size**2
+        )
         matrix = torch.block_diag(*[one] * planes)
         self.analysis = nn.Parameter(_centre_tap(matrix))
         self.synthesis = nn.Parameter(_centre_tap(matrix.t()))

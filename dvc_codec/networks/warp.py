@@ -1,7 +1,8 @@
 """Motion compensation's geometry: warping by a flow in pixels.
 
-Convention (half of the field's silent bugs live here, so tests pin it): flow is in PIXELS of the picture that is read, x
-first; ``align_corners=True``; positions outside repeat the border; zero flow is the identity to the bit.
+Convention (half of the field's silent bugs live here, so tests pin it): flow is in PIXELS of the
+picture that is read, x first; ``align_corners=True``; positions outside repeat the border; zero
+flow is the identity to the bit.
 """
 
 import torch
@@ -14,7 +15,8 @@ def warp(picture: Tensor, flow: Tensor, mode: str = "bilinear") -> Tensor:
 
     Args:
         picture: (B, C, H, W), any range, float32.
-        flow: (B, 2, H, W) in pixels of ``picture``; x first. Flow (1, 0) reads the pixel to the right.
+        flow: (B, 2, H, W) in pixels of ``picture``; x first. Flow (1, 0) reads the pixel to the
+            right.
         mode: "bilinear" or "bicubic".
 
     Returns:
@@ -34,7 +36,10 @@ def _normalise(position: Tensor, size: int) -> Tensor:
 
 
 def enlarge(flow: Tensor, factor: int) -> Tensor:
-    """(B, C, h, w) -> (B, C, h * factor, w * factor), bilinear between cell centres. Values are kept: scale them yourself."""
+    """(B, C, h, w) -> (B, C, h * factor, w * factor), bilinear between cell centres.
+
+    Values are kept: scale them yourself.
+    """
     if factor == 1:
         return flow
     return F.interpolate(flow, scale_factor=factor, mode="bilinear", align_corners=False)

@@ -1,6 +1,7 @@
 """Training clips, resident in memory: packed shards decoded once into one uint8 tensor.
 
-A shard is a video file of equal clips, each starting with a key frame; ``clips.csv`` beside it names shard, first frame and length.
+A shard is a video file of equal clips, each starting with a key frame; ``clips.csv`` beside it
+names shard, first frame and length.
 """
 
 import csv
@@ -15,9 +16,11 @@ from dvc_codec.errors import FileMissing, NotAVideo
 
 
 def load_shards(folder: Path, limit: int | None = None) -> Tensor:
-    """Decode all clips (or the first ``limit``) -> uint8 (clips, frames, 3 H / 2, W), planar 4:2:0 (all of Y, then U, then V).
+    """Decode all clips (or the first ``limit``) -> uint8 (clips, frames, 3 H / 2, W), planar 4:2:0
+    (all of Y, then U, then V).
 
-    Raises FileMissing without an index, NotAVideo where a shard holds fewer frames than the index says.
+    Raises FileMissing without an index, NotAVideo where a shard holds fewer frames than the index
+    says.
     """
     index = folder / "clips.csv"
     if not index.is_file():
@@ -33,7 +36,9 @@ def load_shards(folder: Path, limit: int | None = None) -> Tensor:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            for number, frame in zip(range(len(mine) * length), container.decode(stream), strict=False):
+            for number, frame in zip(
+                range(len(mine) * length), container.decode(stream), strict=False
+            ):
                 planes = frame.to_ndarray()
                 if clips is None:
                     clips = np.empty((len(rows), length, *planes.shape), np.uint8)
@@ -45,8 +50,13 @@ def load_shards(folder: Path, limit: int | None = None) -> Tensor:
     return torch.from_numpy(clips)
 
 
-def crop(clips: Tensor, clip: int, frame: int, top: int, left: int, size: int) -> tuple[Tensor, Tensor]:
-    """A square of one frame: luma (size, size), chroma (2, size/2, size/2), uint8. ``top`` and ``left`` even."""
+def crop(
+    clips: Tensor, clip: int, frame: int, top: int, left: int, size: int
+) -> tuple[Tensor, Tensor]:
+    """A square of one frame: luma (size, size), chroma (2, size/2, size/2), uint8.
+
+    ``top`` and ``left`` even.
+    """
     planar = clips[clip, frame]
     width = planar.shape[1]
     height = planar.shape[0] * 2 // 3

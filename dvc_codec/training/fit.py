@@ -1,4 +1,7 @@
-"""The minimal trainer: replay pool, AdamW, EMA, checkpoints that resume. A whole training on one machine, one readable loop."""
+"""The minimal trainer: replay pool, AdamW, EMA, checkpoints that resume.
+
+A whole training on one machine, one readable loop.
+"""
 
 import argparse
 import copy
@@ -13,6 +16,7 @@ import torch
 from torch import nn
 
 from dvc_codec.codec.p_frame import PFrameCodec
+from dvc_codec.networks.blocks import use_channels_last
 from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.training.clips import load_shards
 from dvc_codec.training.intra_frames import hevc_intra
@@ -20,7 +24,12 @@ from dvc_codec.training.loss import rollout_loss
 from dvc_codec.training.replay import ReplayPool
 
 FROZEN = ("flow.", "motion.steps", "motion.transform", "luma_steps", "chroma_steps", "features")
-SLOW = ("luma.analysis", "luma.synthesis", "chroma.analysis", "chroma.synthesis")  # transforms: they are nearly right
+SLOW = (
+    "luma.analysis",
+    "luma.synthesis",
+    "chroma.analysis",
+    "chroma.synthesis",
+)  # transforms: they are nearly right
 CHECKPOINT_SECONDS = 240
 
 
@@ -47,7 +56,10 @@ class Plan:
 
 
 def parameter_groups(codec: PFrameCodec, learning_rate: float) -> list[dict[str, object]]:
-    """Trained parameters with their rates. Steps and everything behind the warp's gradient are left where theory put them."""
+    """Trained parameters with their rates.
+
+    Steps and everything behind the warp's gradient are left where theory put them.
+    """
     normal: list[nn.Parameter] = []
     slow: list[nn.Parameter] = []
     for name, parameter in codec.named_parameters():
@@ -70,19 +82,26 @@ def learning_rate_at(plan: Plan, step: int) -> float:
     """Linear over 200 steps, then a cosine to the last."""
     warm = min(1.0, (step + 1) / 200)
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / plan.steps)))
-    return warm * (plan.last_learning_rate + (plan.learning_rate - plan.last_learning_rate) * cosine)
+    return warm * (
+        plan.last_learning_rate + (plan.learning_rate - plan.last_learning_rate) * cosine
+    )
 
 
 def fit(plan: Plan) -> None:
-    """Train, going on from ``plan.out / last.ckpt`` if it is there. Writes log.csv and last.ckpt."""
+    """Train, going on from ``plan.out / last.ckpt`` if it is there.
+
+    Writes log.csv and last.ckpt.
+    """
     torch.manual_seed(plan.seed)
     torch.set_num_threads(plan.threads)
     plan.out.mkdir(parents=True, exist_ok=True)
     codec = PFrameCodec(PFrameNetwork(fast=True))
-    codec.to(memory_format=torch.channels_last)
+    use_channels_last(codec)
     ema = copy.deepcopy(codec)
     groups = parameter_groups(codec, plan.learning_rate)
-    optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=0.0, betas=(0.9, 0.99))
+    optimiser = torch.optim.AdamW(
+        groups, lr=plan.learning_rate, weight_decay=0.0, betas=(0.9, 0.99)
+    )
     step, skipped = 0, 0
     checkpoint = plan.out / "last.ckpt"
     if checkpoint.is_file():
@@ -126,7 +145,9 @@ def fit(plan: Plan) -> None:
             if step % 50 == 0:
                 means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
                 seconds = time.monotonic() - begun
-                log.writerow([step, f"{seconds:.0f}", *(f"{m:.5f}" for m in means), f"{rate:.2e}", skipped])
+                log.writerow(
+                    [step, f"{seconds:.0f}", *(f"{m:.5f}" for m in means), f"{rate:.2e}", skipped]
+                )
                 file.flush()
                 rows = []
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -136,26 +157,34 @@ def fit(plan: Plan) -> None:
 
 
 def _save(
-    path: Path, codec: PFrameCodec, ema: PFrameCodec, optimiser: torch.optim.Optimizer, step: int, skipped: int
+    path: Path,
+    codec: PFrameCodec,
+    ema: PFrameCodec,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    skipped: int,
 ) -> None:
     part = path.with_suffix(".part")
-    kept: dict[str, object] = {"codec": codec.state_dict(), "ema": ema.state_dict(), "step": step, "skipped": skipped}
+    kept: dict[str, object] = {
+        "codec": codec.state_dict(),
+        "ema": ema.state_dict(),
+        "step": step,
+        "skipped": skipped,
+    }
     torch.save({**kept, "optimiser": optimiser.state_dict()}, part)
     os.replace(part, path)
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """The command line: every field of :class:`Plan` is an option."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, field in Plan.__dataclass_fields__.items():
-        kind = {"data": Path, "out": Path, "clips": int}.get(name)
-        default = field.default
-        required = name in ("data", "out")
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=kind or type(default),
-            required=required,
-            **({} if required else {"default": default}),
-        )
+        option = f"--{name.replace('_', '-')}"
+        if name in ("data", "out"):
+            parser.add_argument(option, type=Path, required=True)
+        else:
+            kind = int if name == "clips" else type(field.default)
+            parser.add_argument(option, type=kind, default=field.default)
     fit(Plan(**vars(parser.parse_args(arguments))))
 
 

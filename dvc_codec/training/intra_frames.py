@@ -10,7 +10,9 @@ from torch import Tensor
 
 
 def hevc_intra(luma: Tensor, chroma: Tensor, lagrangian: float) -> tuple[Tensor, Tensor]:
-    """uint8 luma (h, w), chroma (2, h/2, w/2) -> the same, through one HEVC intra picture at the I frames' quality."""
+    """uint8 luma (h, w), chroma (2, h/2, w/2) -> the same, through one HEVC intra picture at the I
+    frames' quality.
+    """
     quantiser = min(51, max(0, round(66 - 4 * math.log2(lagrangian))))
     h, w = luma.shape
     planar = np.concatenate((luma.numpy(), chroma.contiguous().numpy().reshape(h // 2, w)))
@@ -24,7 +26,7 @@ def hevc_intra(luma: Tensor, chroma: Tensor, lagrangian: float) -> tuple[Tensor,
         frame.pts = 0
         out.mux(stream.encode(frame) + stream.encode())
     buffer.seek(0)
-    with av.open(buffer, format="hevc") as back:
-        decoded = next(back.decode(video=0)).to_ndarray()
+    with av.open(buffer, "r", format="hevc") as back:
+        decoded = next(back.decode(back.streams.video[0])).to_ndarray()
     pixels = torch.from_numpy(decoded.copy())
     return pixels[:h], pixels[h:].reshape(2, h // 2, w // 2)

@@ -37,7 +37,10 @@ class Measured:
 def rollout_loss(
     codec: PFrameCodec, pictures: list[Planes], state: State, rate: Tensor, prediction_weight: float
 ) -> tuple[Measured, State]:
-    """Code ``pictures`` from ``state`` on. ``prediction_weight``: share of the prediction's distortion added to the loss."""
+    """Code ``pictures`` from ``state`` on.
+
+    ``prediction_weight``: share of the prediction's distortion added to the loss.
+    """
     lam = lagrangian(rate)
     losses, rows = [], []
     for picture in pictures:
@@ -51,10 +54,11 @@ def rollout_loss(
         losses.append((rd + lam * prediction_weight * predicted) / lam.sqrt())
         with torch.no_grad():
             warped = distortion(coded.prediction.warped, picture)
-            rows.append(torch.stack([x.mean() for x in (rd, motion, residual, warped, predicted, d)]))
+            rows.append(
+                torch.stack([x.mean() for x in (rd, motion, residual, warped, predicted, d)])
+            )
         state = coded.state
     m = torch.stack(rows).mean(0)
     psnr = -10 * m[3:].clamp(min=1e-9).log10()
     loss = torch.stack(losses).mean()
     return Measured(loss, *(float(v) for v in m[:3]), *(float(v) for v in psnr)), state
-

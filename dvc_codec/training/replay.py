@@ -1,8 +1,10 @@
-"""The replay pool: many sequences in progress, so that every sample's reference is the codec's own, deep into a group of pictures.
+"""The replay pool: many sequences in progress, so that every sample's reference is the codec's own,
+deep into a group of pictures.
 
-A slot is a crop of a clip, where it has come to, and the codec's state there. A step takes some slots, codes the next frames,
-and puts the new states back; a slot whose sequence has ended starts another clip with a fresh I frame (design.md, section 8).
-Sequences run forwards and backwards through the clip, so that they can be longer than it is.
+A slot is a crop of a clip, where it has come to, and the codec's state there. A step takes some
+slots, codes the next frames, and puts the new states back; a slot whose sequence has ended starts
+another clip with a fresh I frame (design.md, section 8). Sequences run forwards and backwards
+through the clip, so that they can be longer than it is.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,6 +39,8 @@ class Course:
 
 @dataclass(frozen=True)
 class Slot:
+    """A sequence in progress."""
+
     sequence: Course
     position: int  # of the next frame in ``sequence.frames``
     state: State  # batch of one
@@ -70,7 +74,9 @@ def unstack(state: State) -> list[State]:
     r = state.reference
     return [
         State(
-            Reference(planes(r.picture, i), planes(r.older, i), part(r.flow, i), part(r.features, i)),
+            Reference(
+                planes(r.picture, i), planes(r.older, i), part(r.flow, i), part(r.features, i)
+            ),
             {k: part(v, i) for k, v in state.past.items()},
         )
         for i in range(len(r.flow))
@@ -106,7 +112,9 @@ class ReplayPool:
         self.slots: list[Slot | None] = [None] * slots
 
     def take(self, count: int) -> tuple[list[int], list[Planes], State, Tensor]:
-        """``count`` random slots -> their numbers, the next ``rollout`` pictures (batched), their states, their rate indices."""
+        """``count`` random slots -> their numbers, the next ``rollout`` pictures (batched), their
+        states, their rate indices.
+        """
         chosen = [int(i) for i in self.random.choice(len(self.slots), count, replace=False)]
         ready: list[Slot] = []
         for number in chosen:
@@ -116,7 +124,8 @@ class ReplayPool:
             self.slots[number] = slot
             ready.append(slot)
         pictures = [
-            self._batch([self._picture(s.sequence, s.position + k) for s in ready]) for k in range(self.rollout)
+            self._batch([self._picture(s.sequence, s.position + k) for s in ready])
+            for k in range(self.rollout)
         ]
         rates = torch.tensor([s.sequence.rate for s in ready])
         return chosen, pictures, stack([s.state for s in ready]), rates
@@ -138,7 +147,9 @@ class ReplayPool:
             there.reverse()
         order = there + there[-2:0:-1] + there  # there, back, and there again
         length = 1 + int(r.integers(self.rollout, self.longest + 1))
-        if stagger:  # at the very start: sequences of all lengths, so that they don't end all at once
+        if (
+            stagger
+        ):  # at the very start: sequences of all lengths, so that they don't end all at once
             length = 1 + int(r.integers(self.rollout, max(self.rollout + 1, self.longest // 2)))
         begin = int(r.integers(0, len(there)))
         sequence = Course(

@@ -1,0 +1,108 @@
+"""Weights on disk: one safetensors file, named by its SHA-256, that says itself which network it
+is for. No pickle.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, save
+from torch import Tensor
+
+from dvc_codec.codec.p_frame import PFrameCodec
+from dvc_codec.codec.registry import build, describe
+from dvc_codec.errors import FileMissing, WrongModel
+from dvc_codec.networks.blocks import use_channels_last
+
+DEFAULT = "dvc-1"  # dvc_codec/weights/<name>.safetensors
+
+
+@dataclass(frozen=True)
+class Model:
+    """Weights in memory.
+
+    ``sha256`` is of the file's bytes: what a .dvc file names, and what decodes it.
+    """
+
+    name: str
+    sha256: bytes
+    codec: PFrameCodec
+
+
+def load_model(path: Path | None = None, *, fast: bool | None = None) -> Model:
+    """Read weights, the shipped ones by default.
+
+    Args:
+        path: of a .safetensors file that :func:`save_model` wrote.
+        fast: bfloat16 networks or not; by default wherever the processor has instructions for it.
+
+    Raises:
+        FileMissing, or WrongModel for a file that is not such weights.
+    """
+    source = path or Path(str(files("dvc_codec"))) / "weights" / f"{DEFAULT}.safetensors"
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise FileMissing(f"{source}: cannot read the weights: {error.strerror}") from error
+    try:
+        with safe_open(source, "pt") as opened:
+            said = opened.metadata() or {}
+        codec = build(said["network"], json.loads(said["config"]))
+        state = {k: v.float() if v.is_floating_point() else v for k, v in load(data).items()}
+        codec.load_state_dict(state)
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise WrongModel(
+            f"{source}: not weights of this program: {str(error).splitlines()[0]}"
+        ) from error
+    codec.network.fast = has_fast_bfloat16() if fast is None else fast
+    return Model(said["name"], hashlib.sha256(data).digest(), _for_use(codec))
+
+
+def untrained_model(fast: bool = False) -> Model:
+    """The codec as it is before training: block matching, DCT, formulas.
+
+    Files of it name the SHA-256 of its name.
+    """
+    codec = build("dvc", {})
+    codec.network.fast = fast
+    return Model("untrained", hashlib.sha256(b"dvc-codec untrained 1").digest(), _for_use(codec))
+
+
+def save_model(codec: PFrameCodec, path: Path, name: str) -> bytes:
+    """Write weights as float16 (integers stay integers) and return the file's SHA-256.
+
+    Bakes the prior's integers first.
+    """
+    codec.prior.bake()
+    network, config = describe(codec)
+    state: dict[str, Tensor] = {
+        k: v.detach().half().contiguous() if v.is_floating_point() else v.contiguous()
+        for k, v in codec.state_dict().items()
+    }
+    data = save(
+        state, {"name": name, "network": network, "config": json.dumps(config, sort_keys=True)}
+    )
+    path.write_bytes(data)
+    return hashlib.sha256(data).digest()
+
+
+@cache
+def has_fast_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 in hardware (AVX512-BF16 or AMX) and oneDNN may
+    use it.
+    """
+    return (
+        bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.cpu._is_avx512_bf16_supported()
+    )
+
+
+def _for_use(codec: PFrameCodec) -> PFrameCodec:
+    for parameter in codec.parameters():
+        parameter.requires_grad_(False)
+    use_channels_last(codec)
+    return codec.eval()

@@ -1,0 +1,26 @@
+"""Between pictures of a video (numpy, any size) and planes of a network (torch, padded)."""
+
+import numpy as np
+import torch
+
+from dvc_codec.container import picture_hash
+from dvc_codec.networks.planes import Planes, from_bytes, to_bytes
+from dvc_codec.video import Picture
+
+
+def to_planes(picture: Picture) -> Planes:
+    """A picture as a batch of one, padded to the networks' grid."""
+    chroma = torch.stack((torch.from_numpy(picture.u), torch.from_numpy(picture.v)))
+    return from_bytes(torch.from_numpy(picture.y)[None, None], chroma[None])
+
+
+def hash_of(picture: Picture) -> int:
+    """The hash that a file records of a decoded picture."""
+    return picture_hash(*(np.ascontiguousarray(plane).data for plane in picture.planes))
+
+
+def to_picture(planes: Planes, height: int, width: int) -> Picture:
+    """The inverse of :func:`to_planes`: rounded to 8 bits and cropped."""
+    luma, chroma = to_bytes(planes, height, width)
+    u, v = chroma[0].contiguous().numpy()
+    return Picture(luma[0, 0].contiguous().numpy(), u, v)
