@@ -1,5 +1,6 @@
 """Frame records in, pictures out: the decoder's loop, and decode_file() around it."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -84,9 +85,20 @@ class Decoder:
     def __init__(self, source: Path, model: Model | None = None) -> None:
         self._reader = Reader(source)
         self.header = self._reader.header
-        self._model = model or load_model()
+        try:
+            self._model = model or load_model()
+            self._check(source)
+        except BaseException:
+            self.close()
+            raise
+
+    def _check(self, source: Path) -> None:
+        if self._reader.index_rebuilt or not self.frame_count:
+            raise DamagedFile(
+                f"{source}: the file is cut or damaged at its end: no index, {self.frame_count} "
+                "frames in whole groups; get a complete copy"
+            )
         if self._model.sha256 != self.header.model_hash:
-            self._reader.close()
             wanted, have = self.header.model_hash.hex()[:16], self._model.sha256.hex()[:16]
             raise WrongModel(
                 f"{source}: made with weights {self.header.model_name} ({wanted}), these are "
@@ -137,10 +149,13 @@ class Decoder:
         """Number of the frame that is shown at this time, at the file's frame rate, counted from
         its first frame.
         """
-        number = int(seconds * self.header.frame_rate + 0.5)
-        if not 0 <= number < max(1, self.frame_count):
+        finite = math.isfinite(seconds)
+        number = math.floor(seconds * self.header.frame_rate + 0.5) if finite else -1
+        if not 0 <= number < self.frame_count:
             length = float(self.frame_count / self.header.frame_rate)
-            raise OutOfRange(f"start at {seconds:g} s: the file has {length:.3f} s")
+            raise OutOfRange(
+                f"{self._reader.name}: start at {seconds:g} s, but the file has {length:.3f} s"
+            )
         return number
 
     def close(self) -> None:
@@ -177,6 +192,8 @@ def decode_file(
     Raises:
         DvcError: its subclasses say what; nothing is left under the final name.
     """
+    if frames is not None and frames < 1:
+        raise OutOfRange(f"frames: found {frames}, expected 1 or more")
     done = Decoded()
     begun = time.monotonic()
     with ExitStack() as stack:
