@@ -50,6 +50,9 @@ class Summary:
     seconds: float = 0.0
     bits: dict[str, int] = field(default_factory=dict)
     frame_psnr: list[float] = field(default_factory=list)
+    last: EncodedFrame | None = None  # the frame just coded, for whoever follows the progress
+    converted_from: str | None = None  # the source's pixel format if it is not 8-bit 4:2:0
+    damaged: int = 0  # places of the source that could not be decoded
 
     @property
     def bits_per_pixel(self) -> float:
@@ -171,6 +174,7 @@ def encode_file(
             if starts and pending:
                 _write_gop(writer, pending, summary)
             encoded = encoder.encode(frame, starts)
+            summary.converted_from, summary.damaged = reader.converted_from, reader.damaged
             pending.append(encoded.record)
             _count(summary, encoded, info, time.monotonic() - begun)
             if copy:
@@ -178,6 +182,7 @@ def encode_file(
             if progress:
                 progress(summary, info)
         _write_gop(writer, pending, summary)
+        summary.damaged = reader.damaged
     summary.file_bytes = target.stat().st_size
     summary.seconds = time.monotonic() - begun
     payload = sum(summary.bits.values())
@@ -226,6 +231,7 @@ def _write_gop(writer: Writer, pending: list[FrameRecord], summary: Summary) -> 
 
 def _count(summary: Summary, encoded: EncodedFrame, info: VideoInfo, seconds: float) -> None:
     summary.frames += 1
+    summary.last = encoded
     summary.pixels += info.width * info.height
     summary.seconds = seconds
     summary.frame_psnr.append(weighted_psnr(encoded.squared_error))
