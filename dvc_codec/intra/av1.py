@@ -39,7 +39,7 @@ class Av1:
     def encode(self, picture: Picture, qp: int) -> bytes:
         check_qp(self.name, qp, self.qp_range)
         # SVT-AV1 writes to stderr by itself and listens to nothing else than this.
-        os.environ.setdefault("SVT_LOG", "1")
+        os.environ.setdefault("SVT_LOG", "0")
         options = {"preset": _PRESET, "crf": str(qp), "svtav1-params": _OPTIONS}
         return _unwrapped(encode_still(picture, "libsvtav1", options))
 

@@ -27,12 +27,17 @@ def encode_for_lambda(
     """
     if not lam * ratio > 0:
         raise OutOfRange(f"lambda of the I frame is {lam * ratio}; it must be above 0")
+    if codec != AUTO:
+        return _coded(picture, lam * ratio, codec)
     tried = []
-    for name in names() if codec == AUTO else (codec,):
-        intra = get(name)
-        data = intra.encode(picture, intra.qp_for(lam * ratio))
-        decoded = intra.decode(data, picture.width, picture.height)
-        tried.append((name, data, decoded))
+    refusals: list[Exception] = []
+    for name in names():
+        try:
+            tried.append(_coded(picture, lam * ratio, name))
+        except OutOfRange as error:  # SVT-AV1 takes no picture higher than 8704
+            refusals.append(error)
+    if not tried:
+        raise refusals[0]
     return min(tried, key=lambda one: cost(picture, one[2], len(one[1]), lam * ratio))
 
 
@@ -43,6 +48,12 @@ def cost(picture: Picture, decoded: Picture, size: int, lam: float) -> float:
     """
     y, u, v = (_mse(*planes) for planes in zip(picture.planes, decoded.planes, strict=True))
     return lam * (6 * y + u + v) / 8 + 8 * size / picture.y.size
+
+
+def _coded(picture: Picture, lambda_intra: float, name: str) -> tuple[str, bytes, Picture]:
+    codec = get(name)
+    data = codec.encode(picture, codec.qp_for(lambda_intra))
+    return name, data, codec.decode(data, picture.width, picture.height)
 
 
 def _mse(one: Plane, other: Plane) -> float:

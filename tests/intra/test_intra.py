@@ -16,6 +16,7 @@ from dvc_codec.intra.still import encode_still
 from dvc_codec.video import Picture
 
 CODECS = ("hevc", "av1")
+TALL = ((8800, 8), (4400, 4), (4400, 4))
 SIZES = [(1, 1), (2, 3), (16, 16), (17, 33), (64, 64), (65, 130), (208, 120), (301, 77)]
 
 
@@ -107,6 +108,14 @@ def test_auto_takes_the_cheaper() -> None:
         for _, data, decoded in [encode_for_lambda(picture, 512, name)]
     }
     assert encode_for_lambda(picture, 512)[0] == min(costs, key=lambda name: costs[name])
+
+
+def test_auto_does_without_a_codec_that_refuses(capfd: pytest.CaptureFixture[str]) -> None:
+    tall = Picture(*(np.full((rows, 8), 90, np.uint8)[:, :columns] for rows, columns in TALL))
+    with pytest.raises(OutOfRange, match="libsvtav1 cannot code a picture of 8 x 8800"):
+        encode_for_lambda(tall, 256, "av1")
+    assert encode_for_lambda(tall, 256)[0] == "hevc"
+    assert capfd.readouterr().err == ""
 
 
 def test_lambda_must_be_positive() -> None:
