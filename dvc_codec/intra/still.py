@@ -53,7 +53,8 @@ def encode_still(picture: Picture, encoder: str, options: dict[str, str]) -> byt
             packets = [*context.encode(frame), *context.encode(None)]
     except av.error.FFmpegError as error:
         raise OutOfRange(
-            f"{encoder} cannot code a picture of {picture.width} x {picture.height}: {error.strerror}"
+            f"{encoder} cannot code a picture of {picture.width} x {picture.height}: "
+            f"{error.strerror}"
         ) from error
     return b"".join(bytes(packet) for packet in packets)
 
