@@ -1,0 +1,97 @@
+"""dvc-codec info: what a .dvc file says of itself, without decoding a frame."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from dvc_codec.cli.options import Commands
+from dvc_codec.container import VERSION, Reader, StreamKind
+
+
+def add_to(commands: Commands) -> None:
+    """Declare the sub-command."""
+    parser = commands.add_parser("info", help="what a .dvc file holds, from its header and index")
+    parser.set_defaults(run=run)
+    parser.add_argument("source", metavar="FILE", type=Path, help="a .dvc file")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print it, as a list or as JSON."""
+    with Reader(arguments.source) as reader:
+        facts = as_json(arguments.source, reader)
+    print(json.dumps(facts) if arguments.json else as_lines(facts))
+
+
+def as_json(source: Path, reader: Reader) -> dict[str, Any]:
+    """All that header and index say."""
+    header = reader.header
+    size = source.stat().st_size
+    frames, colour = reader.frame_count, header.colour
+    seconds = float(frames / header.frame_rate)
+    return {
+        "file": str(source),
+        "format_version": VERSION,
+        "bytes": size,
+        "width": header.width,
+        "height": header.height,
+        "frames": frames,
+        "frame_rate": str(header.frame_rate),
+        "seconds": seconds,
+        "sample_aspect_ratio": str(header.sample_aspect_ratio),
+        "rotation": header.rotation,
+        "colour": {
+            "range": colour.range,
+            "primaries": colour.primaries,
+            "transfer": colour.transfer,
+            "matrix": colour.matrix,
+            "chroma_location": colour.chroma_location,
+        },
+        "lambda": header.lambda_milli / 1000,
+        "longest_gop": header.gop_length,
+        "gops": len(reader.index),
+        "bits_per_pixel": 8 * size / max(1, frames * header.width * header.height),
+        "kbit_per_second": 8 * size / seconds / 1000 if seconds else 0.0,
+        "model": header.model_name,
+        "model_sha256": header.model_hash.hex(),
+        "streams": [
+            {"kind": _kind(stream.kind), "codec": stream.codec, "tags": dict(stream.tags)}
+            for stream in header.streams
+        ],
+        "tags": dict(header.tags),
+        "complete": not reader.index_rebuilt,
+    }
+
+
+def as_lines(facts: dict[str, Any]) -> str:
+    """The same, for people."""
+    colour = ", ".join(f"{name} {value}" for name, value in facts["colour"].items())
+    lines = [
+        ("file", f"{facts['file']}, format version {facts['format_version']}"),
+        (
+            "video",
+            f"{facts['width']}x{facts['height']}, {facts['frames']} frames in {facts['gops']} GOPs "
+            f"(of at most {facts['longest_gop']}), {facts['frame_rate']} frames/s, "
+            f"{facts['seconds']:.3f} s",
+        ),
+        (
+            "size",
+            f"{facts['bytes']} bytes, {facts['bits_per_pixel']:.4f} bits per pixel, "
+            f"{facts['kbit_per_second']:.0f} kbit/s",
+        ),
+        ("lambda", f"{facts['lambda']:g}"),
+        ("model", f"{facts['model']} ({facts['model_sha256'][:16]})"),
+        ("shape", f"samples {facts['sample_aspect_ratio']}, rotated by {facts['rotation']}"),
+        ("colour", colour),
+    ]
+    lines += [("stream", f"{stream['kind']}, {stream['codec']}") for stream in facts["streams"]]
+    if not facts["complete"]:
+        lines.append(("damage", "the file is cut or damaged: it has no index; counts are of what "
+                                "is whole"))  # fmt: skip
+    return "\n".join(f"{name:<8}{text}" for name, text in lines)
+
+
+def _kind(number: int) -> str:
+    known = {int(kind): kind.name.lower() for kind in StreamKind}
+    return known.get(number, f"kind {number}")

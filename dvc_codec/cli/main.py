@@ -1,0 +1,59 @@
+"""dvc-codec: the command, its sub-commands, and errors as one line and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from dvc_codec import __version__
+from dvc_codec.cli import decode, encode, info
+from dvc_codec.cli.options import Parser
+from dvc_codec.errors import DvcError, Interrupted
+
+BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code (docs/usage.md has the table).
+
+    An error of the user's is one line on standard error, Ctrl-C included; whoever closes the pipe
+    we write to (``| head``) knows it and is told nothing.
+    """
+    try:
+        chosen = command_line().parse_args(arguments)
+        chosen.run(chosen)
+        sys.stdout.flush()
+    except DvcError as error:
+        if isinstance(error.__cause__, BrokenPipeError):
+            return _hush()
+        print(f"dvc-codec: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("dvc-codec: interrupted; no file was finished", file=sys.stderr)
+        return Interrupted.exit_code
+    except BrokenPipeError:
+        return _hush()
+    return 0
+
+
+def command_line() -> Parser:
+    """The whole grammar."""
+    parser = Parser(
+        prog="dvc-codec",
+        description="A learned video codec: real videos to .dvc files and back.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    encode.add_to(commands)
+    decode.add_to(commands)
+    info.add_to(commands)
+    return parser
+
+
+def _hush() -> int:
+    """Let nothing more go to the closed pipe, not even what Python flushes when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

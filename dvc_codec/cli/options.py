@@ -1,0 +1,127 @@
+"""What several sub-commands ask for in the same way, and how words become values."""
+
+import argparse
+import math
+import os
+import re
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
+
+from dvc_codec.errors import CannotWrite, UsageError
+
+if TYPE_CHECKING:  # torch takes two seconds to import: not for --help or for a wrong option
+    from dvc_codec.codec.model import Model
+
+STANDARD = "-"  # standard input or output
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
+class Parser(argparse.ArgumentParser):
+    """Its errors are ours: one line, without the usage around it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Instead of printing and exiting."""
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """--model, --threads, --quiet, --json."""
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="weights (.safetensors) to use instead of the shipped ones",
+    )
+    parser.add_argument(
+        "--threads", type=at_least_one, metavar="N", help="threads of the networks (default: cores)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress and no final line")
+    parser.add_argument(
+        "--json", action="store_true", help="the result as JSON on standard output, no final line"
+    )
+
+
+def ready_model(arguments: argparse.Namespace) -> "Model":
+    """Set the number of threads, and load the weights."""
+    import torch
+
+    from dvc_codec.codec.model import load_model
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    return load_model(arguments.model)
+
+
+def speed_note(model: "Model") -> str | None:
+    """What a user should know about this processor."""
+    if model.codec.network.fast:
+        return None
+    return "this processor has no fast bfloat16: the networks run in float32, more slowly"
+
+
+def note(text: str) -> None:
+    """Something worth knowing that is no error."""
+    print(f"dvc-codec: note: {text}", file=sys.stderr)
+
+
+def check_distinct(source: str | Path, targets: dict[str, str | Path | None]) -> None:
+    """Refuse to write over the input, or two results to one file. ``targets`` by option name."""
+    taken = {} if str(source) == STANDARD else {os.path.realpath(source): "the input"}
+    for option, path in targets.items():
+        special = path is not None and os.path.exists(path) and not os.path.isfile(path)
+        if path is None or special:
+            continue  # pipes, devices and folders are the writers' affair
+        if (there := taken.get(os.path.realpath(path))) is not None:
+            raise UsageError(f"{option} {path}: is also {there}; give another name")
+        taken[os.path.realpath(path)] = option
+
+
+def writable_part(path: Path) -> Path:
+    """NAME.part beside ``path``, after a look at whether it can be made."""
+    if path.is_dir():
+        raise CannotWrite(f"{path}: is a folder; give the name of a file")
+    return path.with_name(path.name + ".part")
+
+
+def number(text: str) -> float:
+    """A finite number; its range is checked where it is used."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"found {text}, expected a number")
+    return value
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1 on."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"found {text}, expected 1 or more")
+    return value
+
+
+def size(text: str) -> tuple[int, int]:
+    """Width and height.
+
+    >>> size("832x480")
+    (832, 480)
+    """
+    match = re.fullmatch(r"(\d+)[xX](\d+)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a size such as 832x480")
+    return int(match[1]), int(match[2])
+
+
+def rate(text: str) -> Fraction:
+    """Frames per second.
+
+    >>> rate("30000/1001"), rate("12.5")
+    (Fraction(30000, 1001), Fraction(25, 2))
+    """
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise argparse.ArgumentTypeError(
+            f"found {text}, expected frames per second such as 25 or 30000/1001"
+        ) from error
