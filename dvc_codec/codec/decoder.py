@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
+from dvc_codec.codec import symbols
 from dvc_codec.codec.model import Model, load_model
-from dvc_codec.codec.p_frame import State, read_frame, reconstruct
+from dvc_codec.codec.p_frame import State, reconstruct
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
 from dvc_codec.container import FrameKind, FrameRecord, Header, Reader
 from dvc_codec.entropy.tables import Tables
@@ -66,11 +67,12 @@ class FrameDecoder:
     def _p_frame(self, record: FrameRecord, state: State) -> Picture:
         if record.rate_index >= RATES:
             raise DamagedFile(f"rate index {record.rate_index}, expected less than {RATES}")
-        symbols = read_frame(self._codec.prior, self._tables, record.payloads[0], state.past)
-        reference = reconstruct(
-            self._codec.network, state.reference, symbols, torch.tensor([record.rate_index])
+        read, self._tables = symbols.read(
+            self._codec.prior, self._tables, record.payloads[0], state.past
         )
-        self._state = State(reference, {name: plane.abs() for name, plane in symbols.items()})
+        rate = torch.tensor([record.rate_index])
+        reference = reconstruct(self._codec.network, state.reference, read, rate)
+        self._state = State(reference, {name: plane.abs() for name, plane in read.items()})
         return to_picture(reference.picture, self._header.height, self._header.width)
 
 

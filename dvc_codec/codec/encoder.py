@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dvc_codec.codec import symbols
 from dvc_codec.codec.gop import schedule
 from dvc_codec.codec.model import Model, load_model
-from dvc_codec.codec.p_frame import State, code_frame, table_costs, write_frame
+from dvc_codec.codec.p_frame import State, code_frame, table_costs
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
 from dvc_codec.container import Colour, FrameKind, FrameRecord, Gop, Header, Writer
 from dvc_codec.entropy.tables import Tables
@@ -113,7 +114,9 @@ class FrameEncoder:
     def _p_frame(self, frame: Frame, state: State) -> EncodedFrame:
         costs = table_costs(self._codec.prior, self._tables)
         coded = code_frame(self._codec, to_planes(frame.picture), state, self._rate, costs)
-        payload, sizes = write_frame(self._codec.prior, self._tables, coded)
+        collected = symbols.collect(self._codec.prior, coded.symbols, coded.fine)
+        payload, sizes = symbols.write(self._tables, collected)
+        self._tables = symbols.adapt(self._tables, collected)
         self._state = coded.state
         picture = to_picture(
             coded.state.reference.picture, frame.picture.height, frame.picture.width

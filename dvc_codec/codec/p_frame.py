@@ -9,37 +9,50 @@ and back: integers only
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dvc_codec.entropy.coder import LARGEST, SymbolReader, SymbolWriter, escape_bits
+from dvc_codec.entropy.coder import LARGEST, escape_bits
 from dvc_codec.entropy.law import LEVELS, bits_of_zero_and_slope
 from dvc_codec.entropy.prior import FramePrior, PFramePrior
 from dvc_codec.entropy.quantise import choose, with_gradient
 from dvc_codec.entropy.scale import first_step_mask, index_of
 from dvc_codec.entropy.tables import ALPHABET, REACH, Tables
-from dvc_codec.networks.p_frame import Latents, PFrameNetwork, Prediction, Reference
+from dvc_codec.networks.interface import Network, Prediction, R
+from dvc_codec.networks.p_frame import Latents, PFrameNetwork
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import TRADE
 
+NEVER = 1e9  # bits of what cannot be sent
+
 Cost = Callable[[Tensor], Tensor]  # symbols -> bits of each
 CostOf = Callable[[str, Tensor], Cost]  # (plane, fine levels) -> Cost
+Quantiser = Literal["rdo", "round", "noise"]
 
 
 class PFrameCodec(nn.Module):
     """The P frame's network and its prior: everything that is trained, and stored as one set of
     weights.
+
+    Attributes:
+        quantiser: how latents become symbols. "rdo": by rate and distortion, with ``trade``;
+            "round": plainly; "noise": plus uniform noise where a gradient is asked for, plainly
+            elsewhere.
     """
 
     def __init__(
-        self, network: PFrameNetwork | None = None, prior: FramePrior | None = None
+        self,
+        network: Network[Any, Any] | None = None,
+        prior: FramePrior | None = None,
+        quantiser: Quantiser = "rdo",
     ) -> None:
         super().__init__()
-        self.network = network or PFrameNetwork()
+        self.network: Network[Any, Any] = network or PFrameNetwork()
         self.prior = prior or PFramePrior()
+        self.quantiser = quantiser
         self.trade = TRADE
 
     def start(self, picture: Planes) -> "State":
@@ -54,7 +67,7 @@ class State:
     magnitudes (``past``).
     """
 
-    reference: Reference
+    reference: Any  # the network's own networks.interface.Reference
     past: Mapping[str, Tensor]
 
     def detach(self) -> "State":
@@ -81,6 +94,22 @@ def law_costs(_: str, fine: Tensor) -> Cost:
     return lambda symbols: zero + slope * symbols.abs()
 
 
+def noise_costs(_: str, fine: Tensor) -> Cost:
+    """Costs of symbols with uniform noise: the law's probabilities, linear between integers.
+
+    That is the law's histogram seen through the noise. Bits that are linear between integers would
+    call 1.2 bits the least that an idle symbol can cost, and teach every level that.
+    """
+    zero, slope = bits_of_zero_and_slope(fine)
+
+    def cost(symbols: Tensor) -> Tensor:
+        whole = symbols.detach().abs().floor()
+        part = symbols.abs() - whole
+        return zero + slope * whole - torch.log2(1 - part * (1 - torch.exp2(-slope)))
+
+    return cost
+
+
 def table_costs(prior: FramePrior, tables: Mapping[str, Tables]) -> CostOf:
     """Costs under the tables as they stand: what the encoder uses."""
     lengths = {name: torch.from_numpy(t.lengths()).reshape(-1) for name, t in tables.items()}
@@ -88,14 +117,15 @@ def table_costs(prior: FramePrior, tables: Mapping[str, Tables]) -> CostOf:
     offsets = {p.name: torch.tensor(p.groups).view(1, -1, 1, 1) * LEVELS for p in prior.planes}
 
     def of(name: str, fine: Tensor) -> Cost:
-        row = (offsets[name] + index_of(fine)).long() * ALPHABET + REACH
-        table = lengths[name]
+        index = index_of(fine)
+        row = (offsets[name] + index).long() * ALPHABET + REACH
+        table, unsent = lengths[name], index == 0
 
         def cost(symbols: Tensor) -> Tensor:
             bits = table[row + symbols.clamp(-REACH, REACH).long()]
             if float(symbols.abs().max()) >= REACH:
                 bits = bits + escapes[symbols.abs().clamp(max=len(escapes) - 1).long()]
-            return bits
+            return torch.where(unsent, symbols.abs() * NEVER, bits)
 
         return cost
 
@@ -124,9 +154,14 @@ def code_frame(
             chosen, levels = _choose_in_two_steps(
                 codec, name, values, weight, symbols, state.past, costs
             )
-            with_grad = with_gradient(chosen, values) if values.requires_grad else chosen
+            with_grad, cost = chosen, costs(name, levels)
+            if values.requires_grad and codec.quantiser == "rdo":
+                with_grad = with_gradient(chosen, values)
+            elif values.requires_grad:
+                with_grad = chosen + (values - values.detach())
+                cost = noise_costs(name, levels) if codec.quantiser == "noise" else cost
             symbols[name], fine[name] = with_grad, levels
-            bits[name] = costs(name, levels)(with_grad).sum((1, 2, 3))
+            bits[name] = cost(with_grad).sum((1, 2, 3))
 
     choose_planes(network.motion_latents(current, state.reference, rate))
     prediction = network.predict(state.reference, symbols, rate)
@@ -137,8 +172,8 @@ def code_frame(
 
 
 def reconstruct(
-    network: PFrameNetwork, reference: Reference, symbols: Mapping[str, Tensor], rate: Tensor
-) -> Reference:
+    network: Network[R, Any], reference: R, symbols: Mapping[str, Tensor], rate: Tensor
+) -> R:
     """The decoder's half of :func:`code_frame`: the same calls, on symbols that were read."""
     return network.finish(reference, network.predict(reference, symbols, rate), symbols, rate)
 
@@ -156,68 +191,20 @@ def _choose_in_two_steps(
     gradient).
     """
     scale = codec.prior.scale(name)
-    side = codec.prior.side(name, now, past).detach()
+    side = codec.prior.side(name, now, past)
     mask = first_step_mask(latents.shape[-2], latents.shape[-1], latents.device)
     clipped = latents.detach().clamp(-LARGEST, LARGEST)
     trade = codec.trade * weight
+
+    def quantise(levels: Tensor) -> Tensor:
+        if codec.quantiser == "rdo":
+            return choose(clipped, costs(name, levels.detach()), trade)
+        if codec.quantiser == "noise" and latents.requires_grad:
+            return clipped + torch.rand_like(clipped) - 0.5
+        return clipped.round()
+
     first = scale.first(past[name], side)
-    chosen = choose(clipped, costs(name, first.detach()), trade) * mask
+    chosen = quantise(first) * mask
     second = scale.second(past[name], side, chosen.abs())
-    rest = choose(clipped, costs(name, second.detach()), trade)
+    rest = quantise(second)
     return torch.where(mask, chosen, rest), torch.where(mask, first, second)
-
-
-def write_frame(
-    prior: FramePrior, tables: Mapping[str, Tables], coded: Coded
-) -> tuple[bytes, dict[str, int]]:
-    """Entropy-code a frame and adapt the tables.
-
-    -> payload, and bits by plane (to the coder's word).
-    """
-    writer = SymbolWriter()
-    sizes: dict[str, int] = {}
-    for plane in prior.planes:
-        before = writer.bits()
-        symbols = coded.symbols[plane.name][0]
-        ids = _table_ids(plane.groups, coded.fine[plane.name][0])
-        values = symbols.to(torch.int64).numpy()
-        mask = first_step_mask(*symbols.shape[-2:]).numpy()
-        for step in (mask, ~mask):
-            writer.write(tables[plane.name], ids[:, step].ravel(), values[:, step].ravel())
-        tables[plane.name].adapt(ids.ravel(), values.ravel())
-        sizes[plane.name] = writer.bits() - before
-    return writer.payload(), sizes
-
-
-def read_frame(
-    prior: FramePrior, tables: Mapping[str, Tables], payload: bytes, past: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """The inverse of :func:`write_frame`: symbols of every plane, and the tables adapted.
-
-    Needs no picture.
-    """
-    reader = SymbolReader(payload)
-    now: dict[str, Tensor] = {}
-    for plane in prior.planes:
-        scale, side = prior.scale(plane.name), prior.side(plane.name, now, past)
-        before = past[plane.name]
-        mask = first_step_mask(*before.shape[-2:]).numpy()
-        values = np.zeros(before.shape[1:], np.int64)
-        ids = np.zeros(before.shape[1:], np.int64)
-        fine = scale.first(before, side)
-        for step in (mask, ~mask):
-            if step is not mask:
-                fine = scale.second(before, side, torch.from_numpy(np.abs(values)).float()[None])
-            ids[:, step] = _table_ids(plane.groups, fine[0])[:, step]
-            read = reader.read(tables[plane.name], ids[:, step].ravel())
-            values[:, step] = read.reshape(len(values), -1)
-        tables[plane.name].adapt(ids.ravel(), values.ravel())
-        now[plane.name] = torch.from_numpy(values).float()[None]
-    return now
-
-
-def _table_ids(groups: tuple[int, ...], fine: Tensor) -> NDArray[np.int64]:
-    """(C, h, w) fine levels -> table ids."""
-    index: NDArray[np.int64] = index_of(fine).numpy().astype(np.int64)
-    ids: NDArray[np.int64] = index + np.asarray(groups)[:, None, None] * LEVELS
-    return ids

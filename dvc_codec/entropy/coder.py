@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvc_codec.entropy.tables import REACH, Tables
+from dvc_codec.errors import DamagedFile
 
 Categorical, Uniform = constriction.stream.model.Categorical, constriction.stream.model.Uniform
 RangeDecoder, RangeEncoder = (
@@ -62,7 +63,8 @@ class SymbolWriter:
 class SymbolReader:
     """Decodes what :class:`SymbolWriter` wrote.
 
-    Any bytes decode to something: checks are the container's and the hash's.
+    Most bytes decode to something: checks are the container's and the hash's. Raises DamagedFile
+    where the coder itself notices that nobody wrote this.
     """
 
     def __init__(self, payload: bytes) -> None:
@@ -71,6 +73,12 @@ class SymbolReader:
 
     def read(self, tables: Tables, ids: Integers) -> Integers:
         """Symbols (n,) under the tables ``ids`` (n,)."""
+        try:
+            return self._read(tables, ids)
+        except AssertionError as error:  # constriction's word for it
+            raise DamagedFile("the symbols of a frame are damaged") from error
+
+    def _read(self, tables: Tables, ids: Integers) -> Integers:
         order, starts, present = _grouping(ids)
         decoded = np.empty(len(ids), np.int64)
         for table, begin, end in zip(present, starts[:-1], starts[1:], strict=True):

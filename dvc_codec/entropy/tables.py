@@ -28,9 +28,9 @@ def starting_counts(groups: int) -> Counts:
     return np.tile(counts, (groups, 1))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Tables:
-    """Adaptive tables of one plane.
+    """Adaptive tables of one plane; adapting makes new ones, so that old ones stay a snapshot.
 
     ``counts`` (tables, ALPHABET); table = group * LEVELS + scale index.
     """
@@ -45,13 +45,10 @@ class Tables:
         bits: NDArray[np.float32] = -np.log2(self.counts / total).astype(np.float32)
         return bits
 
-    def adapt(self, tables: NDArray[np.int64], symbols: NDArray[np.int64]) -> None:
+    def adapt(self, tables: NDArray[np.int64], symbols: NDArray[np.int64]) -> "Tables":
         """Count a frame's symbols, clipped to the alphabet, under the tables that coded them (1-d
         arrays).
         """
         cell = tables * ALPHABET + (np.clip(symbols, -REACH, REACH) + REACH)
         seen = np.bincount(cell, minlength=self.counts.size).reshape(self.counts.shape)
-        self.counts += seen * ONE
-
-    def copy(self) -> "Tables":
-        return Tables(self.counts.copy())
+        return Tables(self.counts + seen * ONE)
