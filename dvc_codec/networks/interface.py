@@ -1,0 +1,81 @@
+"""What a P-frame network is to the rest of the program: five calls, in this order.
+
+    start(picture) -> reference                                       right after an I frame
+    motion_latents(current, reference, rate_index) -> latents         encoder
+    predict(reference, symbols, rate_index) -> prediction             both sides
+    residual_latents(current, prediction, rate_index) -> latents      encoder
+    finish(reference, prediction, symbols, rate_index) -> reference   both sides
+
+What a reference and a prediction hold besides pictures is the network's own affair: it gets back
+what it gave. Implemented by ``networks.p_frame.PFrameNetwork`` and ``networks.dvc2019``.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol, Self, TypeVar
+
+from torch import Tensor
+
+from dvc_codec.networks.p_frame import Latents
+from dvc_codec.networks.planes import Planes
+
+
+class Reference(Protocol):
+    """What the decoder remembers of the frames before."""
+
+    @property
+    def picture(self) -> Planes:
+        """The last reconstruction, on the 8-bit grid."""
+
+    def detach(self) -> Self:
+        """The same, without gradient."""
+
+
+class Prediction(Protocol):
+    """What is known of the current picture once its motion is decoded."""
+
+    @property
+    def warped(self) -> Planes:
+        """The reference, motion compensated."""
+
+    @property
+    def picture(self) -> Planes:
+        """The prediction."""
+
+
+R = TypeVar("R", bound=Reference)
+P = TypeVar("P", bound=Prediction)
+
+
+class Network(Protocol[R, P]):
+    """A P-frame network, a ``torch.nn.Module`` as well.
+
+    Symbols and latents go by the name of their plane, in coding order, the same as in its prior.
+
+    Attributes:
+        fast: may compute in bfloat16 where that is quicker; a network may have nothing to gain.
+        warp_gradients: let gradients through the motion compensation.
+    """
+
+    fast: bool
+    warp_gradients: bool
+
+    def start(self, picture: Planes) -> R:
+        """The reference right after an I frame."""
+
+    def motion_latents(
+        self, current: Planes, reference: R, rate_index: Tensor
+    ) -> Mapping[str, Latents]:
+        """Encoder: what is sent of the motion, before rounding."""
+
+    def predict(self, reference: R, symbols: Mapping[str, Tensor], rate_index: Tensor) -> P:
+        """Both sides: motion symbols -> the prediction."""
+
+    def residual_latents(
+        self, current: Planes, prediction: P, rate_index: Tensor
+    ) -> Mapping[str, Latents]:
+        """Encoder: what is sent of the rest, before rounding."""
+
+    def finish(
+        self, reference: R, prediction: P, symbols: Mapping[str, Tensor], rate_index: Tensor
+    ) -> R:
+        """Both sides: all symbols -> the reconstruction, as the next frame's reference."""
