@@ -201,7 +201,7 @@ def _choose_in_two_steps(
             return choose(clipped, costs(name, levels.detach()), trade)
         if codec.quantiser == "noise" and latents.requires_grad:
             return clipped + torch.rand_like(clipped) - 0.5
-        return clipped.round()
+        return clipped.round() * (index_of(levels) > 0)  # at the lowest scale nothing is sent
 
     first = scale.first(past[name], side)
     chosen = quantise(first) * mask

@@ -16,8 +16,8 @@ from dvc_codec.networks.warp import warp
 def compensate(picture: Planes, flow: Tensor) -> Planes:
     """Fetch every sample along ``flow`` (B, 2, H, W), in luma pixels, x first; bilinear.
 
-    Convention: as :func:`dvc_codec.networks.warp.warp`; zero flow is the identity to the bit. A
-    chroma sample moves by the mean of its four luma pixels, in its own.
+    Convention: as :func:`dvc_codec.networks.warp.warp`; zero flow is the identity once rounded to
+    8 bits. A chroma sample moves by the mean of its four luma pixels, in its own.
     """
     return Planes(warp(picture.luma, flow), warp(picture.chroma, F.avg_pool2d(flow, 2) / 2))
 
