@@ -28,7 +28,12 @@ def warp(picture: Tensor, flow: Tensor, mode: str = "bilinear") -> Tensor:
     x = torch.arange(w, device=flow.device).view(1, 1, w) + flow[:, 0]
     y = torch.arange(h, device=flow.device).view(1, h, 1) + flow[:, 1]
     grid = torch.stack((_normalise(x, w), _normalise(y, h)), -1)
-    return F.grid_sample(picture, grid, mode=mode, padding_mode="border", align_corners=True)
+    moved = F.grid_sample(picture, grid, mode=mode, padding_mode="border", align_corners=True)
+    # normalised positions are a ten-thousandth of a pixel off: not the identity to the bit
+    idle = (flow == 0).all(1, keepdim=True)
+    if not moved.requires_grad:
+        return torch.where(idle, picture, moved)
+    return torch.where(idle, picture.detach() + (moved - moved.detach()), moved)
 
 
 def _normalise(position: Tensor, size: int) -> Tensor:
