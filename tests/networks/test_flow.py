@@ -1,0 +1,95 @@
+"""Block matching finds known motion, with nothing trained."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dvc_codec.networks.flow import GRID, FlowEstimator, match_pyramid
+from dvc_codec.networks.p_frame import PFrameNetwork
+from dvc_codec.networks.warp import enlarge, warp
+
+LAMBDA = torch.tensor([4096.0])
+EDGE = 24  # pixels that the motion brings in from outside, and a matching window
+
+
+def texture(shift: tuple[float, float], width: int = 192, height: int = 128) -> Tensor:
+    """Luma (1, 1, height, width) of 60 waves moved right and down by ``shift``: exact at any
+    fraction of a pixel. Wave lengths of 6 to 200 pixels, each octave as strong, as in nature.
+    """
+    random = np.random.default_rng(3)
+    length, angle = np.exp(random.uniform(math.log(6), math.log(200), 60)), random.uniform(0, 7, 60)
+    waves = 2 * math.pi / length[:, None] * np.stack((np.cos(angle), np.sin(angle)), 1)
+    phases, strength = random.uniform(0, 2 * math.pi, 60), 0.1 * length / 200 + 0.005
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    luma = sum(
+        s * np.sin(wx * (x - shift[0]) + wy * (y - shift[1]) + phase)
+        for s, (wx, wy), phase in zip(strength, waves, phases, strict=True)
+    )
+    return torch.from_numpy(np.asarray(luma, np.float32))[None, None]
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    inside = (..., slice(EDGE, -EDGE), slice(EDGE, -EDGE))
+    return -10 * math.log10(float((a[inside] - b[inside]).square().mean()) + 1e-12)
+
+
+@pytest.mark.parametrize(
+    "shift", [(1, 0), (0, -2), (-3, 2), (0.5, 0), (-1.5, 0.5), (0.25, -0.75), (5, 4)]
+)
+def test_a_known_shift_is_found_and_undone(shift: tuple[float, float]) -> None:
+    before, after = texture((0, 0)), texture(shift)
+    with torch.no_grad():
+        flow = FlowEstimator()(before, after, LAMBDA)
+    found = flow[..., 6:-6, 6:-6].mean((0, 2, 3)) * GRID
+    assert found.tolist() == pytest.approx([-shift[0], -shift[1]], abs=0.25)
+    warped = warp(before, enlarge(flow, GRID) * GRID, "bicubic")
+    assert psnr(warped, after) > max(45, psnr(before, after) + 8)
+
+
+def test_a_still_picture_has_no_motion() -> None:
+    with torch.no_grad():
+        flow = FlowEstimator()(texture((0, 0)), texture((0, 0)), LAMBDA)
+    assert float(flow.abs().max()) * GRID < 0.01
+
+
+def test_a_flat_picture_has_no_motion() -> None:
+    grey = torch.zeros(1, 1, 64, 64)
+    with torch.no_grad():
+        assert float(FlowEstimator()(grey, grey, LAMBDA).abs().max()) < 1e-6
+
+
+def test_untrained_refinement_is_zero() -> None:
+    before, after = texture((0, 0)), texture((1.5, 0))
+    penalty = (3e-2 / LAMBDA).view(-1, 1, 1, 1)
+    with torch.no_grad():
+        assert torch.equal(
+            FlowEstimator()(before, after, LAMBDA), match_pyramid(before, after, penalty)
+        )
+
+
+def test_matching_lets_gradients_through() -> None:
+    before, after = texture((0, 0), 64, 64).requires_grad_(), texture((0.5, 0), 64, 64)
+    match_pyramid(before, after, torch.full((1, 1, 1, 1), 1e-4)).sum().backward()
+    assert before.grad is not None and float(before.grad.abs().max()) > 0
+
+
+def test_flow_is_per_sample() -> None:
+    before = torch.cat((texture((0, 0)), texture((0, 0))))
+    after = torch.cat((texture((2, 0)), texture((0, -1))))
+    estimate = FlowEstimator()
+    with torch.no_grad():
+        both = estimate(before, after, torch.tensor([64.0, 4096.0]))
+        one = estimate(before[1:], after[1:], torch.tensor([4096.0]))
+    torch.testing.assert_close(both[1:], one, atol=1e-5, rtol=0)
+
+
+def test_motion_of_a_still_sequence_costs_nothing() -> None:
+    network = PFrameNetwork()
+    flow = torch.zeros(1, 2, 16, 16)
+    with torch.no_grad():
+        predicted = network.motion.predict(flow)
+        latents = network.motion.analyse(flow, predicted, torch.tensor([42]))
+    assert float(predicted.abs().max()) == 0 and float(latents.abs().max()) == 0

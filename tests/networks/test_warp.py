@@ -1,0 +1,108 @@
+"""The convention of warping: pixels, x first, align_corners, repeated borders, exact rest."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from dvc_codec.networks.warp import enlarge, smooth, warp
+
+MODES = ("bilinear", "bicubic")
+
+
+def picture(height: int, width: int, channels: int = 2) -> Tensor:
+    """Noise: every pixel differs from its neighbours, so a wrong one shows."""
+    return torch.rand(2, channels, height, width, generator=torch.Generator().manual_seed(1)) - 0.5
+
+
+def constant_flow(x: float, y: float, height: int, width: int) -> Tensor:
+    return torch.tensor([x, y]).view(1, 2, 1, 1).expand(2, 2, height, width).clone()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (37, 101), (480, 832), (64, 1920)])
+def test_zero_flow_is_the_identity(mode: str, height: int, width: int) -> None:
+    original = picture(height, width)
+    warped = warp(original, torch.zeros(2, 2, height, width), mode)
+    assert torch.equal(warped, original)
+
+
+def test_zero_flow_lets_gradients_through() -> None:
+    original = picture(8, 8).requires_grad_()
+    flow = torch.zeros(2, 2, 8, 8, requires_grad=True)
+    warp(original, flow).square().sum().backward()
+    assert original.grad is not None and flow.grad is not None
+    assert torch.allclose(original.grad, 2 * original.detach(), atol=1e-4)
+    assert float(flow.grad[..., 1:-1, 1:-1].abs().min()) > 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_flow_of_one_in_x_reads_the_pixel_to_the_right(mode: str) -> None:
+    original = picture(48, 80)
+    warped = warp(original, constant_flow(1, 0, 48, 80), mode)
+    torch.testing.assert_close(warped[..., :-2], original[..., 1:-1], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_flow_of_one_in_y_reads_the_pixel_below(mode: str) -> None:
+    original = picture(48, 80)
+    warped = warp(original, constant_flow(0, 1, 48, 80), mode)
+    torch.testing.assert_close(warped[..., :-2, :], original[..., 1:-1, :], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("shift", [(3, -2), (-7, 5), (0, 4)])
+def test_integer_shifts_move_whole_pixels(mode: str, shift: tuple[int, int]) -> None:
+    original, (x, y) = picture(48, 80), shift
+    warped = warp(original, constant_flow(x, y, 48, 80), mode)
+    inside = (slice(None), slice(None), slice(10, -10), slice(10, -10))
+    moved = torch.roll(original, (-x, -y), (-1, -2))
+    torch.testing.assert_close(warped[inside], moved[inside], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_borders_repeat(mode: str) -> None:
+    original = picture(16, 24)
+    right = warp(original, constant_flow(100, 0, 16, 24), mode)
+    above = warp(original, constant_flow(0, -100, 16, 24), mode)
+    torch.testing.assert_close(right, original[..., -1:].expand_as(original), atol=1e-5, rtol=0)
+    torch.testing.assert_close(above, original[..., :1, :].expand_as(original), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 256), (256, 64)])
+def test_a_pixel_of_flow_is_a_pixel_in_pictures_of_any_size(height: int, width: int) -> None:
+    """A flow in units of the normalised grid would move twice as far in a picture twice as wide."""
+    ramp = torch.arange(width).float().expand(2, 1, height, width).contiguous()
+    moved = (warp(ramp, constant_flow(2.5, 0, height, width)) - ramp)[..., :-3]
+    torch.testing.assert_close(moved, torch.full_like(moved, 2.5), atol=1e-4, rtol=0)
+
+
+def test_half_a_pixel_is_the_mean_of_two() -> None:
+    original = picture(16, 24)
+    warped = warp(original, constant_flow(0.5, 0, 16, 24))
+    mean = (original[..., 1:] + original[..., :-1]) / 2
+    torch.testing.assert_close(warped[..., :-1], mean, atol=1e-4, rtol=0)
+
+
+def test_agrees_with_kornia_given_align_corners() -> None:
+    geometry = pytest.importorskip("kornia.geometry.transform")
+    original = picture(40, 56)
+    flow = 3 * torch.randn(2, 2, 40, 56, generator=torch.Generator().manual_seed(2))
+    y, x = torch.meshgrid(torch.arange(40.0), torch.arange(56.0), indexing="ij")
+    theirs = geometry.remap(
+        original, x + flow[:, 0], y + flow[:, 1], padding_mode="border", align_corners=True
+    )
+    torch.testing.assert_close(warp(original, flow), theirs, atol=1e-4, rtol=0)
+
+
+def test_enlarging_keeps_values_and_centres() -> None:
+    ramp = torch.arange(8.0).expand(1, 2, 8, 8).contiguous()
+    large = enlarge(ramp, 4)
+    assert large.shape == (1, 2, 32, 32)
+    # cell centres: the mean of a cell's pixels is its value, away from the border
+    means = large.unfold(2, 4, 4).unfold(3, 4, 4).mean((-1, -2))
+    torch.testing.assert_close(means[..., 1:-1], ramp[..., 1:-1])
+
+
+def test_smoothing_keeps_a_constant_up_to_the_border() -> None:
+    flow = constant_flow(1.25, -3, 8, 8)
+    torch.testing.assert_close(smooth(flow), flow)
