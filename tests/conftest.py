@@ -23,3 +23,16 @@ def flower(shared_data: Path) -> Path:
     if not path.is_file():
         pytest.skip(f"needs {path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file to code with: the shipped one, or an untrained codec's where none is there."""
+    from dvc_codec.codec.model import DEFAULT, save_model, untrained_model
+
+    shipped = REPOSITORY / "dvc_codec" / "weights" / f"{DEFAULT}.safetensors"
+    if shipped.is_file():
+        return shipped
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
+    save_model(untrained_model().codec, path, "untrained, for tests")
+    return path

@@ -1,5 +1,6 @@
-"""python -m dvc_codec.cli.demo: the sample clip through the codec and back, each way in a process of
-its own, and what came of it. Results stay in ./demo/.
+"""The sample clip through the codec and back, each way in its own process, and what came of it.
+
+python -m dvc_codec.cli.demo leaves its files in ./demo/.
 """
 
 import json
