@@ -1,10 +1,9 @@
-"""A P frame, coded: the one loop over network and symbols that training and encoder share, and its
-other half, reconstruct().
+"""A P frame, coded: the one loop over network and symbols that training and encoder share.
 
-code_frame(codec, current, state, rate, costs) -> Coded        training and encoder: choose symbols
-reconstruct(network, reference, symbols, rate) -> Reference    training, encoder and decoder:
-symbols to picture write_frame / read_frame                                       symbols to bytes
-and back: integers only
+    code_frame(codec, current, state, rate, costs) -> Coded     training, encoder: choose symbols
+    reconstruct(network, reference, symbols, rate) -> Reference     decoder: symbols to picture
+
+Symbols become bytes, and bytes symbols, in :mod:`dvc_codec.codec.symbols`.
 """
 
 from collections.abc import Callable, Mapping

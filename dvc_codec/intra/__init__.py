@@ -5,17 +5,17 @@
 True
 """
 
-from dvc_codec.intra.choice import AUTO, LAMBDA_RATIO, cost, encode_for_lambda
+from dvc_codec.intra.choice import AUTO, cost, encode_for_lambda, lambda_ratio
 from dvc_codec.intra.registry import LEARNED_ID, IntraCodec, by_id, get, names
 
 __all__ = [
     "AUTO",
-    "LAMBDA_RATIO",
     "LEARNED_ID",
     "IntraCodec",
     "by_id",
     "cost",
     "encode_for_lambda",
     "get",
+    "lambda_ratio",
     "names",
 ]

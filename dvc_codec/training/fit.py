@@ -15,14 +15,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from dvc_codec.codec.model import has_fast_bfloat16
 from dvc_codec.codec.p_frame import PFrameCodec
+from dvc_codec.codec.registry import build
 from dvc_codec.networks.blocks import use_channels_last
-from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.training.clips import load_shards
 from dvc_codec.training.intra_frames import hevc_intra
 from dvc_codec.training.loss import rollout_loss
 from dvc_codec.training.replay import ReplayPool
 
+# Behind the gradient of the warp, or left where theory put them
 FROZEN = ("flow.", "motion.steps", "motion.transform", "luma_steps", "chroma_steps", "features")
 SLOW = (
     "luma.analysis",
@@ -39,6 +41,7 @@ class Plan:
 
     data: Path
     out: Path
+    network: str = "dvc"
     steps: int = 20000
     batch: int = 8
     rollout: int = 2
@@ -63,7 +66,7 @@ def parameter_groups(codec: PFrameCodec, learning_rate: float) -> list[dict[str,
     normal: list[nn.Parameter] = []
     slow: list[nn.Parameter] = []
     for name, parameter in codec.named_parameters():
-        if any(part in name for part in FROZEN):
+        if not codec.network.warp_gradients and any(part in name for part in FROZEN):
             parameter.requires_grad_(False)
         else:
             (slow if any(part in name for part in SLOW) else normal).append(parameter)
@@ -95,7 +98,8 @@ def fit(plan: Plan) -> None:
     torch.manual_seed(plan.seed)
     torch.set_num_threads(plan.threads)
     plan.out.mkdir(parents=True, exist_ok=True)
-    codec = PFrameCodec(PFrameNetwork(fast=True))
+    codec = build(plan.network, {})
+    codec.network.fast = has_fast_bfloat16()
     use_channels_last(codec)
     ema = copy.deepcopy(codec)
     groups = parameter_groups(codec, plan.learning_rate)

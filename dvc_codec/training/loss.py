@@ -47,7 +47,8 @@ def rollout_loss(
         coded = code_frame(codec, picture, state, rate)
         pixels = picture.luma[0].numel()
         motion = coded.bits["motion"] / pixels
-        residual = (coded.bits["luma"] + coded.bits["chroma"]) / pixels
+        others = [bits for name, bits in coded.bits.items() if name != "motion"]
+        residual = torch.stack(others).sum(0) / pixels
         d = distortion(coded.state.reference.picture, picture)
         predicted = distortion(coded.prediction.picture, picture)
         rd = lam * d + motion + residual

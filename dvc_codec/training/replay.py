@@ -7,15 +7,15 @@ another clip with a fresh I frame (design.md, section 8). Sequences run forwards
 through the clip, so that they can be longer than it is.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dvc_codec.codec.p_frame import State
-from dvc_codec.networks.p_frame import Reference
 from dvc_codec.networks.planes import Planes, from_bytes
 from dvc_codec.training.clips import crop
 
@@ -48,39 +48,31 @@ class Slot:
 
 def stack(states: Sequence[State]) -> State:
     """States of batch one -> one state of their batch."""
-
-    def planes(items: list[Planes]) -> Planes:
-        return Planes(torch.cat([i.luma for i in items]), torch.cat([i.chroma for i in items]))
-
-    refs = [s.reference for s in states]
-    reference = Reference(
-        planes([r.picture for r in refs]),
-        planes([r.older for r in refs]),
-        torch.cat([r.flow for r in refs]),
-        torch.cat([r.features for r in refs]),
-    )
-    return State(reference, {k: torch.cat([s.past[k] for s in states]) for k in states[0].past})
+    return cast(State, _zipped(lambda parts: torch.cat(parts), list(states)))
 
 
 def unstack(state: State) -> list[State]:
     """The inverse of :func:`stack`; copies, so that no slot keeps a batch alive."""
+    batch = len(state.reference.picture.luma)
 
-    def part(x: Tensor, i: int) -> Tensor:
-        return x[i : i + 1].detach().clone()
+    def part(number: int) -> State:
+        one = _zipped(lambda x: x[0][number : number + 1].detach().clone(), [state])
+        return cast(State, one)
 
-    def planes(p: Planes, i: int) -> Planes:
-        return Planes(part(p.luma, i), part(p.chroma, i))
+    return [part(number) for number in range(batch)]
 
-    r = state.reference
-    return [
-        State(
-            Reference(
-                planes(r.picture, i), planes(r.older, i), part(r.flow, i), part(r.features, i)
-            ),
-            {k: part(v, i) for k, v in state.past.items()},
-        )
-        for i in range(len(r.flow))
-    ]
+
+def _zipped(function: Callable[[list[Tensor]], Tensor], items: list[Any]) -> Any:
+    """Apply ``function`` to the tensors in the same place of dataclasses, planes and dicts."""
+    first = items[0]
+    if isinstance(first, Tensor):
+        return function(items)
+    if isinstance(first, Mapping):
+        return {key: _zipped(function, [i[key] for i in items]) for key in first}
+    if isinstance(first, tuple):
+        return type(first)(*(_zipped(function, list(parts)) for parts in zip(*items, strict=True)))
+    parts = {f.name: [getattr(i, f.name) for i in items] for f in fields(first)}
+    return type(first)(**{name: _zipped(function, values) for name, values in parts.items()})
 
 
 class ReplayPool:
