@@ -73,7 +73,7 @@ class IntegerConv(nn.Module):
     def check_exact(self, largest_input: int) -> None:
         """Raises OverflowError if any sum could leave the integers that float32 holds."""
         weight, _ = self.integers()
-        bound = float(weight.abs().sum((1, 2, 3)).max()) * largest_input
+        bound = float(weight.detach().abs().sum((1, 2, 3)).max()) * largest_input
         if bound >= EXACT:
             raise OverflowError(f"sums of this integer network may reach {bound:.0f}, above 2^24")
 
