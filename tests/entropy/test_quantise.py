@@ -1,0 +1,64 @@
+"""The encoder's choice between what is near and what is cheap."""
+
+import torch
+from torch import Tensor
+
+from dvc_codec.entropy.quantise import choose, with_gradient
+
+
+def some_latents() -> Tensor:
+    return 4 * torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+def some_cost(slope: Tensor | float) -> object:
+    return lambda symbols: 0.2 + slope * symbols.abs() + (symbols != 0) * 1.5
+
+
+def brute_force(y: float, cost: object, trade: float) -> float:
+    """The least of trade * (y - q)^2 + cost(q) over round(y), one nearer to zero, and zero."""
+    q = float(torch.tensor(y).round())
+    nearer = q - (q > 0) + (q < 0)
+    options = {0.0, q, nearer}
+    return min(trade * (y - option) ** 2 + float(cost(torch.tensor(option))) for option in options)
+
+
+def test_the_cheapest_of_three_is_chosen() -> None:
+    latents, trade, cost = some_latents(), 8.66, some_cost(2.5)
+    chosen = choose(latents, cost, trade)
+    assert torch.equal(chosen, chosen.round())
+    found = trade * (latents - chosen) ** 2 + cost(chosen)
+    for y, got in zip(latents.flatten(), found.flatten(), strict=True):
+        assert abs(float(got) - brute_force(float(y), cost, trade)) < 1e-3
+
+
+def test_free_symbols_are_rounded() -> None:
+    latents = some_latents()
+    assert torch.equal(choose(latents, torch.zeros_like, 8.66), latents.round())
+
+
+def test_dear_symbols_are_not_sent() -> None:
+    assert float(choose(some_latents(), some_cost(1e6), 8.66).abs().max()) == 0
+
+
+def test_the_trade_may_differ_from_latent_to_latent() -> None:
+    latents = torch.full((1, 2, 4, 4), 0.9)
+    trade = torch.tensor([0.01, 100.0]).view(1, 2, 1, 1)
+    chosen = choose(latents, some_cost(2.0), trade)
+    assert torch.equal(chosen[0, 0], torch.zeros(4, 4))
+    assert torch.equal(chosen[0, 1], torch.ones(4, 4))
+
+
+def test_choosing_asks_for_no_gradient() -> None:
+    latents = some_latents().requires_grad_()
+    assert not choose(latents, some_cost(2.0), 8.66).requires_grad
+
+
+def test_gradient_passes_where_something_is_sent_and_only_there() -> None:
+    latents = some_latents().requires_grad_()
+    symbols = choose(latents, some_cost(2.0), 8.66)
+    sent = with_gradient(symbols, latents)
+    assert torch.equal(sent.detach(), symbols)
+    sent.sum().backward()
+    assert latents.grad is not None
+    assert torch.equal(latents.grad, (symbols != 0).float())
+    assert 0 < float(latents.grad.mean()) < 1
