@@ -9,10 +9,8 @@ import argparse
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
-from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.filter import Graph
 from av.video.stream import VideoStream
@@ -27,7 +25,7 @@ def make_sample(source: Path, target: Path, *, frames: int, width: int, crf: int
         graph = _scaler(video_in, width)
         video_out = _video_stream(made, video_in, rate, width, crf)
         sound_in = opened.streams.audio[0]
-        sound_out = cast(AudioStream, made.add_stream_from_template(sound_in))
+        sound_out = made.add_stream_from_template(sound_in)
         for frame in _scaled(opened, video_in, graph, frames):
             made.mux(video_out.encode(frame))
         made.mux(video_out.encode(None))
@@ -64,10 +62,8 @@ def _video_stream(
     made: OutputContainer, video: VideoStream, rate: Fraction, width: int, crf: int
 ) -> VideoStream:
     context = video.codec_context
-    stream = cast(
-        VideoStream,
-        made.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "slow"}),
-    )
+    options = {"crf": str(crf), "preset": "slow"}
+    stream = made.add_stream("libx264", rate=rate, options=options)
     stream.width, stream.height = width, round(width * context.height / context.width / 2) * 2
     stream.pix_fmt = "yuv420p"
     stream.codec_context.color_range = context.color_range
