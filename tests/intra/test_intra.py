@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dvc_codec.errors import DamagedFile, DvcError, OutOfRange, WrongVersion
-from dvc_codec.intra import LEARNED_ID, by_id, cost, encode_for_lambda, get, names
+from dvc_codec.intra import LEARNED_ID, by_id, cost, encode_for_lambda, get, lambda_ratio, names
 from dvc_codec.intra import hevc as hevc_module
 from dvc_codec.intra.still import encode_still
 from dvc_codec.video import Picture
@@ -103,7 +103,7 @@ def test_a_qp_out_of_range_is_refused(name: str) -> None:
 def test_auto_takes_the_cheaper() -> None:
     picture = waves(208, 120)
     costs = {
-        name: cost(picture, decoded, len(data), 4 * 512)
+        name: cost(picture, decoded, len(data), lambda_ratio(512) * 512)
         for name in CODECS
         for _, data, decoded in [encode_for_lambda(picture, 512, name)]
     }
