@@ -20,6 +20,9 @@ from dvc_codec.errors import FileMissing, WrongModel
 from dvc_codec.networks.blocks import use_channels_last
 
 DEFAULT = "dvc-1"  # dvc_codec/weights/<name>.safetensors
+# One entry, as safetensors writes several in an order that differs from time to time, and with it
+# the SHA-256
+METADATA = "dvc_codec"
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ def load_model(path: Path | None = None, *, fast: bool | None = None) -> Model:
         raise FileMissing(f"{source}: cannot read the weights: {error.strerror}") from error
     try:
         with safe_open(source, "pt") as opened:
-            said = opened.metadata() or {}
-        codec = build(said["network"], json.loads(said["config"]))
+            said = json.loads((opened.metadata() or {})[METADATA])
+        name, codec = str(said["name"]), build(said["network"], said["config"])
         state = {k: v.float() if v.is_floating_point() else v for k, v in load(data).items()}
         codec.load_state_dict(state)
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
@@ -60,7 +63,7 @@ def load_model(path: Path | None = None, *, fast: bool | None = None) -> Model:
             f"{source}: not weights of this program: {str(error).splitlines()[0]}"
         ) from error
     codec.network.fast = has_fast_bfloat16() if fast is None else fast
-    return Model(said["name"], hashlib.sha256(data).digest(), _for_use(codec))
+    return Model(name, hashlib.sha256(data).digest(), _for_use(codec))
 
 
 def untrained_model(fast: bool = False) -> Model:
@@ -84,9 +87,8 @@ def save_model(codec: PFrameCodec, path: Path, name: str) -> bytes:
         k: v.detach().half().contiguous() if v.is_floating_point() else v.contiguous()
         for k, v in codec.state_dict().items()
     }
-    data = save(
-        state, {"name": name, "network": network, "config": json.dumps(config, sort_keys=True)}
-    )
+    said = {"name": name, "network": network, "config": config}
+    data = save(state, {METADATA: json.dumps(said, sort_keys=True)})
     path.write_bytes(data)
     return hashlib.sha256(data).digest()
 
