@@ -1,0 +1,204 @@
+"""Weights on disk: one file, named by its hash, that nothing else passes for."""
+
+import hashlib
+import io
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from dvc_codec.codec import symbols
+from dvc_codec.codec.model import load_model, save_model, untrained_model
+from dvc_codec.codec.p_frame import PFrameCodec, code_frame, table_costs
+from dvc_codec.codec.pictures import to_planes
+from dvc_codec.codec.registry import build, describe
+from dvc_codec.entropy.scale import IntegerConv
+from dvc_codec.errors import FileMissing, WrongModel
+from dvc_codec.networks.config import PFrameConfig
+from dvc_codec.networks.p_frame import PFrameNetwork
+from tests.moving import panned_texture
+
+
+@pytest.fixture
+def codec() -> PFrameCodec:
+    """As training may leave it: no weight is what it was."""
+    torch.manual_seed(1)
+    codec = PFrameCodec()
+    with torch.no_grad():
+        for parameter in codec.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    counts = codec.prior.tables()["luma"].counts
+    codec.prior.set_tables("luma", counts * 1000 + 12345678901)  # beyond 32 bits
+    return codec
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "weights.safetensors"
+
+
+def test_a_model_is_named_by_its_bytes(codec: PFrameCodec, path: Path) -> None:
+    digest = save_model(codec, path, "mine")
+    model = load_model(path)
+    assert digest == model.sha256 == hashlib.sha256(path.read_bytes()).digest()
+    assert model.name == "mine"
+
+
+def test_saving_what_was_loaded_gives_the_same_file(codec: PFrameCodec, path: Path) -> None:
+    digest = save_model(codec, path, "mine")
+    assert save_model(load_model(path).codec, path.with_suffix(".again"), "mine") == digest
+
+
+def test_weights_are_float16_and_integers_stay_exact(codec: PFrameCodec, path: Path) -> None:
+    save_model(codec, path, "mine")
+    stored = load_file(path)
+    assert {t.dtype for t in stored.values()} == {torch.float16, torch.int64}
+    loaded = load_model(path).codec
+    for name, plane in codec.prior.tables().items():
+        assert (loaded.prior.tables()[name].counts == plane.counts).all()
+    for mine, theirs in zip(codec.modules(), loaded.modules(), strict=True):
+        if isinstance(mine, IntegerConv):
+            assert isinstance(theirs, IntegerConv)
+            for a, b in zip(mine.integers(), theirs.integers(), strict=True):
+                assert torch.equal(a, b)
+            assert torch.equal(theirs.weight * 128, (theirs.weight * 128).round())
+
+
+def test_a_loaded_model_codes_and_learns_nothing(codec: PFrameCodec, path: Path) -> None:
+    save_model(codec, path, "mine")
+    loaded = load_model(path, fast=False).codec
+    assert not any(p.requires_grad for p in loaded.parameters()) and not loaded.training
+    first, second = (to_planes(p) for p in panned_texture(size=(64, 64), frames=2))
+    state, tables = loaded.start(first), loaded.prior.tables()
+    coded = code_frame(loaded, second, state, torch.tensor([42]), table_costs(loaded.prior, tables))
+    payload, _ = symbols.write(tables, symbols.collect(loaded.prior, coded.symbols, coded.fine))
+    read, _ = symbols.read(loaded.prior, tables, payload, state.past)
+    assert all(torch.equal(read[name], plane) for name, plane in coded.symbols.items())
+
+
+def test_a_configuration_travels_with_its_weights(path: Path) -> None:
+    codec = PFrameCodec(PFrameNetwork(PFrameConfig(quarter=16, eighth=24, sixteenth=32)))
+    save_model(codec, path, "small")
+    loaded = load_model(path).codec
+    assert describe(loaded) == describe(codec)
+    assert describe(loaded)[1]["eighth"] == 24
+
+
+def test_precision_can_be_chosen(codec: PFrameCodec, path: Path) -> None:
+    save_model(codec, path, "mine")
+    assert load_model(path, fast=True).codec.network.fast
+    assert not load_model(path, fast=False).codec.network.fast
+
+
+def test_a_missing_file_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(FileMissing, match=r"nowhere\.safetensors"):
+        load_model(tmp_path / "nowhere.safetensors")
+    with pytest.raises(FileMissing):
+        load_model(tmp_path)
+
+
+class Trap:
+    """A pickle that would do something when it is loaded."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return pytest.fail, ("a pickle was loaded",)
+
+
+def _pickled() -> bytes:
+    buffer = io.BytesIO()
+    torch.save({"weights": torch.zeros(3)}, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\0" * 8, bytes(range(256)) * 40, pickle.dumps(Trap()), _pickled(), b"{}" * 50],
+    ids=["empty", "zeros", "bytes", "pickle", "torch.save", "text"],
+)
+def test_what_is_not_weights_is_the_wrong_model(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+    with pytest.raises(WrongModel, match=r"weights\.safetensors"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        {"name": "x", "network": "dvc", "config": "{}"},
+        {"dvc_codec": "no json"},
+        {"dvc_codec": "[]"},
+        {"dvc_codec": '{"name": "x"}'},
+        {"dvc_codec": '{"name": "x", "network": "dvc"}'},
+        {"dvc_codec": '{"name": "x", "network": "other", "config": {}}'},
+        {"dvc_codec": '{"name": "x", "network": "dvc", "config": []}'},
+        {"dvc_codec": '{"name": "x", "network": "dvc", "config": {"colour": 3}}'},
+        {"dvc_codec": '{"name": "x", "network": "dvc", "config": {"quarter": "many"}}'},
+        {"dvc_codec": '{"name": "x", "network": "dvc", "config": {"quarter": 16}}'},
+    ],
+)
+def test_weights_of_something_else_are_the_wrong_model(
+    path: Path, said: dict[str, str] | None
+) -> None:
+    save_file({"weight": torch.zeros(3)}, path, said)
+    with pytest.raises(WrongModel):
+        load_model(path)
+
+
+def test_weights_without_a_name_are_the_wrong_model(codec: PFrameCodec, path: Path) -> None:
+    save_model(codec, path, "mine")
+    network, config = describe(codec)
+    said = json.dumps({"network": network, "config": config})
+    save_file(load_file(path), path, {"dvc_codec": said})
+    with pytest.raises(WrongModel):
+        load_model(path)
+
+
+def test_a_cut_file_is_the_wrong_model(codec: PFrameCodec, path: Path) -> None:
+    save_model(codec, path, "mine")
+    data = path.read_bytes()
+    for length in (4, 100, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:length])
+        with pytest.raises(WrongModel):
+            load_model(path)
+
+
+def test_weights_that_would_parse_differently_elsewhere_are_not_saved(
+    codec: PFrameCodec, path: Path
+) -> None:
+    layer = codec.prior.scale("chroma").second_in
+    with torch.no_grad():
+        layer.weight.fill_(1)
+    with pytest.raises(OverflowError):
+        save_model(codec, path, "mine")
+    assert not path.exists()
+
+
+def test_the_untrained_model_is_always_the_same() -> None:
+    a, b = untrained_model(), untrained_model()
+    assert a.sha256 == b.sha256
+    first, second = (to_planes(p) for p in panned_texture(size=(64, 64), frames=2))
+    found = []
+    for model in (a, b):
+        codec = model.codec
+        tables = codec.prior.tables()
+        coded = code_frame(
+            codec,
+            second,
+            codec.start(first),
+            torch.tensor([42]),
+            table_costs(codec.prior, tables),
+        )
+        collected = symbols.collect(codec.prior, coded.symbols, coded.fine)
+        found.append((symbols.write(tables, collected)[0], coded.state.reference.picture.luma))
+    assert found[0][0] == found[1][0] and torch.equal(found[0][1], found[1][1])
+
+
+def test_unknown_networks_are_refused() -> None:
+    with pytest.raises(ValueError, match="no network is called"):
+        build("other", {})
+    with pytest.raises(TypeError):
+        build("dvc", {"colour": 3})
