@@ -113,7 +113,7 @@ class ScaleModel(nn.Module):
 
     def compress(self, magnitudes: Tensor) -> Tensor:
         """Magnitudes -> 8 log2(1 + m), rounded: how the network sees them. Integers in [0, 64]."""
-        return self.log_magnitudes[magnitudes.clamp(max=LOG_ENTRIES - 1).long()]
+        return self.log_magnitudes[magnitudes.clamp(max=LOG_ENTRIES - 1).int()]
 
     def first(self, before: Tensor, side: Tensor) -> Tensor:
         """Fine levels (B, C, h, w) of the first step.
@@ -144,7 +144,7 @@ class ScaleModel(nn.Module):
         seen = [side]
         level: Tensor | float = 0.0
         if formula is not None:
-            level = self.formula_levels[formula.clamp(max=FORMULA_ENTRIES - 1).long()]
+            level = self.formula_levels[formula.clamp(max=FORMULA_ENTRIES - 1).int()]
             seen += [(level / 4).floor(), self.compress(before)]
         if now is not None:
             seen.append(self.compress(now))

@@ -2,6 +2,8 @@
 shuffle, residual adds.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -34,6 +36,19 @@ def use_channels_last(module: nn.Module) -> None:
     for parameter in module.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+def join(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """Concatenate channels of (B, C, h, w) tensors, as ``dtype`` and channels_last, in one pass."""
+    if torch.is_grad_enabled():
+        whole = torch.cat([part.to(dtype) for part in parts], 1)
+        return whole.contiguous(memory_format=torch.channels_last)
+    b, _, h, w = parts[0].shape
+    channels = [part.shape[1] for part in parts]
+    whole = parts[0].new_empty((b, h, w, sum(channels)), dtype=dtype).permute(0, 3, 1, 2)
+    for place, part in zip(whole.split(channels, 1), parts, strict=True):
+        place.copy_(part)
+    return whole
 
 
 class ResidualBlock(nn.Module):

@@ -4,12 +4,11 @@ prediction and its context.
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from dvc_codec.networks.blocks import RateGain, ResidualBlock, Up, activate, conv
+from dvc_codec.networks.blocks import RateGain, ResidualBlock, Up, activate, conv, join
 from dvc_codec.networks.config import PFrameConfig
-from dvc_codec.networks.planes import PACKED_CHANNELS, Planes, pack, unpack
+from dvc_codec.networks.planes import PACKED_CHANNELS, Planes, pack
 
 
 class Context(NamedTuple):
@@ -52,8 +51,8 @@ class Compensation(nn.Module):
         flow: Tensor,
         rate: Tensor,
         unit: Tensor,
-    ) -> tuple[Planes, Context]:
-        """Predict the current picture.
+    ) -> tuple[Tensor, Context]:
+        """Predict the current picture, packed.
 
         Args:
             warped: the reference, motion compensated.
@@ -73,12 +72,11 @@ class Compensation(nn.Module):
             flow * 0.25,
             rate.expand(-1, 1, *flow.shape[-2:]),
         )
-        x = torch.cat([i.to(features.dtype) for i in inputs], 1)
-        x = self.gain(self.enter(x.contiguous(memory_format=torch.channels_last)), rate)
+        x = self.gain(self.enter(join(inputs, features.dtype)), rate)
         x4 = self.down4(x)
         x8 = self.down8(self.to8(activate(x4)))
         x16 = self.bottom(self.to16(activate(x8)))
         x8 = self.up8(x8 + self.from16(activate(x16)))
         x4 = self.up4(x4 + self.from8(activate(x8)))
-        correction = unpack(self.leave(activate(x4)).float() * (0.15 * unit))
-        return warped.plus(correction), Context(x4, x8)
+        correction = self.leave(activate(x4)).float() * (0.15 * unit)
+        return base + correction, Context(x4, x8)

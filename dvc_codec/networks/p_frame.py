@@ -12,16 +12,16 @@ decided here.
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dvc_codec.networks.compensation import Compensation, Context
 from dvc_codec.networks.config import PFrameConfig
 from dvc_codec.networks.flow import GRID, FlowEstimator
 from dvc_codec.networks.motion import MotionAutoencoder
-from dvc_codec.networks.planes import Planes, round_to_bytes
+from dvc_codec.networks.planes import Planes, pack, round_to_bytes, unpack
 from dvc_codec.networks.rate import centred, lagrangian, residual_scale
 from dvc_codec.networks.residual import LoopFilter, ResidualAutoencoder
 from dvc_codec.networks.warp import enlarge, warp
@@ -59,9 +59,14 @@ class Prediction:
     """The motion-compensated prediction and what later steps need of it."""
 
     warped: Planes
-    picture: Planes
+    packed: Tensor  # the predicted picture, (B, 24, H/4, W/4)
     context: Context
     flow: Tensor
+
+    @cached_property
+    def picture(self) -> Planes:
+        """The predicted picture; the decoder has no need of it."""
+        return unpack(self.packed)
 
 
 class PFrameNetwork(nn.Module):
@@ -125,7 +130,7 @@ class PFrameNetwork(nn.Module):
         with self._precision(flow.device):
             if self.fast:
                 features = features.to(torch.bfloat16)
-            picture, context = self.compensation(
+            packed, context = self.compensation(
                 warped,
                 older,
                 reference.picture,
@@ -134,7 +139,7 @@ class PFrameNetwork(nn.Module):
                 centred(rate_index),
                 residual_scale(rate_index),
             )
-        return Prediction(warped, picture, context, flow)
+        return Prediction(warped, packed, context, flow)
 
     def residual_latents(
         self, current: Planes, prediction: Prediction, rate_index: Tensor
@@ -155,22 +160,24 @@ class PFrameNetwork(nn.Module):
         """Both sides: decoded residual symbols -> the reconstruction, as the next frame's
         reference.
         """
-        residual = self.residual.synthesise(symbols[LUMA], symbols[CHROMA], rate_index)
-        with self._precision(prediction.flow.device):
-            picture, features = self.filter(
-                prediction.picture,
+        luma, chroma = symbols[LUMA], symbols[CHROMA]
+        residual = pack(self.residual.synthesise(luma, chroma, rate_index))
+        with self._precision(residual.device):
+            packed, features = self.filter(
+                prediction.packed,
                 residual,
                 prediction.context,
                 centred(rate_index),
                 residual_scale(rate_index),
             )
-        return Reference(
-            round_to_bytes(picture), reference.picture, prediction.flow, features.float()
-        )
+        picture = round_to_bytes(unpack(packed))
+        return Reference(picture, reference.picture, prediction.flow, features.float())
 
 
 def _compensate(picture: Planes, flow: Tensor, mode: str) -> Planes:
     """Warp luma at full and chroma at half size by a flow on the 1/4 grid."""
-    full = enlarge(flow, GRID) * GRID
-    half = F.avg_pool2d(full, 2) / 2
-    return Planes(warp(picture.luma, full, mode), warp(picture.chroma, half, mode))
+    half = GRID // 2  # the chroma planes' grid is half of luma's
+    return Planes(
+        warp(picture.luma, enlarge(flow, GRID), mode, GRID),
+        warp(picture.chroma, enlarge(flow, half), mode, half),
+    )

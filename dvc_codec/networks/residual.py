@@ -5,10 +5,10 @@ filter on the decoder's.
 import torch
 from torch import Tensor, nn
 
-from dvc_codec.networks.blocks import RateGain, ResidualBlock, Up, activate, conv
+from dvc_codec.networks.blocks import RateGain, ResidualBlock, Up, activate, conv, join
 from dvc_codec.networks.compensation import Context
 from dvc_codec.networks.config import PFrameConfig
-from dvc_codec.networks.planes import PACKED_CHANNELS, Planes, pack, unpack
+from dvc_codec.networks.planes import PACKED_CHANNELS, Planes
 from dvc_codec.networks.rate import Steps
 from dvc_codec.networks.transform import BlockTransform
 
@@ -71,25 +71,23 @@ class LoopFilter(nn.Module):
         self.features = conv(c4, config.features)
 
     def forward(
-        self, prediction: Planes, residual: Planes, context: Context, rate: Tensor, unit: Tensor
-    ) -> tuple[Planes, Tensor]:
-        """-> the reconstruction, not yet rounded, and (B, features, H/4, W/4) for the next frame.
-
-        rate, unit as in Compensation.
+        self, prediction: Tensor, residual: Tensor, context: Context, rate: Tensor, unit: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Prediction and decoded residual, packed -> the reconstruction, packed and not yet
+        rounded, and (B, features, H/4, W/4) for the next frame. rate, unit as in Compensation.
         """
-        picture = prediction.plus(residual)
+        picture = prediction + residual
         quarter = context.quarter
         inputs = (
-            pack(picture) * 3,
-            pack(residual) / unit * 0.7,
+            picture * 3,
+            residual / unit * 0.7,
             quarter,
             rate.expand(-1, 1, *quarter.shape[-2:]),
         )
-        x = torch.cat([i.to(quarter.dtype) for i in inputs], 1)
-        x = self.gain(self.enter(x.contiguous(memory_format=torch.channels_last)), rate)
+        x = self.gain(self.enter(join(inputs, quarter.dtype)), rate)
         x4 = self.down4(x)
         x8 = self.block8(self.to8(activate(x4)) + context.eighth)
         x4 = activate(self.up4(x4 + self.from8(activate(x8))))
-        correction = unpack(self.leave(x4).float() * (0.15 * unit))
+        correction = self.leave(x4).float() * (0.15 * unit)
         features: Tensor = self.features(x4)
-        return picture.plus(correction), features
+        return picture + correction, features
