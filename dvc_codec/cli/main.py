@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dvc_codec import __version__
 from dvc_codec.cli import decode, encode, info
+from dvc_codec.cli.interrupt import interruptible, seen
 from dvc_codec.cli.options import Parser
 from dvc_codec.errors import DvcError, Interrupted
 
@@ -19,17 +20,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     we write to (``| head``) knows it and is told nothing.
     """
     try:
-        chosen = command_line().parse_args(arguments)
-        chosen.run(chosen)
-        sys.stdout.flush()
+        with interruptible():
+            chosen = command_line().parse_args(arguments)
+            chosen.run(chosen)
+            sys.stdout.flush()
     except DvcError as error:
+        if seen():
+            return _interrupted()
         if isinstance(error.__cause__, BrokenPipeError):
             return _hush()
         print(f"dvc-codec: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("dvc-codec: interrupted; no file was finished", file=sys.stderr)
-        return Interrupted.exit_code
+        return _interrupted()
     except BrokenPipeError:
         return _hush()
     return 0
@@ -47,6 +50,11 @@ def command_line() -> Parser:
     decode.add_to(commands)
     info.add_to(commands)
     return parser
+
+
+def _interrupted() -> int:
+    print("dvc-codec: interrupted; no file was finished", file=sys.stderr)
+    return Interrupted.exit_code
 
 
 def _hush() -> int:

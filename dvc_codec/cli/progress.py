@@ -6,6 +6,8 @@ import time
 from types import TracebackType
 from typing import Self
 
+from dvc_codec.cli.interrupt import check
+
 _SECONDS_BETWEEN = 0.2
 
 
@@ -23,6 +25,7 @@ class ProgressLine:
 
     def show(self, done: int, total: int | None, *more: str) -> None:
         """``done`` of ``total`` frames, the rate, the time to go, and ``more``."""
+        check()
         now = time.monotonic()
         if not self._shown or (now - self._last < _SECONDS_BETWEEN and done != total):
             return
