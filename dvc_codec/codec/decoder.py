@@ -2,21 +2,25 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from dvc_codec.codec import symbols
+from dvc_codec.codec.ahead import ahead
 from dvc_codec.codec.model import Model, load_model
-from dvc_codec.codec.p_frame import State, reconstruct
+from dvc_codec.codec.p_frame import reconstruct
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
 from dvc_codec.container import FrameKind, FrameRecord, Header, Reader
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.errors import DamagedFile, OutOfRange, WrongModel, WrongVersion
 from dvc_codec.intra import by_id
+from dvc_codec.networks.planes import GRID
 from dvc_codec.networks.rate import RATES
 from dvc_codec.video import ColourTags, Frame, Picture, VideoInfo, open_writer
 
@@ -33,47 +37,73 @@ class Decoded:
     seconds: float = 0.0
 
 
-class FrameDecoder:
-    """Decodes the frames of a group of pictures, in order; a new group begins with its I frame."""
+@dataclass(frozen=True)
+class Parsed:
+    """A frame whose bytes are read: the still picture of an I frame, or the symbols of a P
+    frame.
+    """
+
+    record: FrameRecord
+    still: Picture | None = None
+    symbols: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class FrameParser:
+    """Reads the frames of groups of pictures, in order. Needs no picture of a P frame, so it may
+    run ahead of whoever reconstructs them.
+    """
 
     def __init__(self, model: Model, header: Header) -> None:
-        self._codec, self._header = model.codec, header
-        self._state: State | None = None
+        self._prior, self._header = model.codec.prior, header
+        self._past: Mapping[str, Tensor] | None = None
         self._tables: dict[str, Tables] = {}
 
     @torch.inference_mode()
-    def decode(self, record: FrameRecord) -> Picture:
-        """The frame's picture. Raises DamagedFile where a frame cannot be what the file says."""
+    def parse(self, record: FrameRecord) -> Parsed:
+        """Raises DamagedFile where a frame cannot be what the file says, WrongVersion for a kind of
+        frame that this program does not know.
+        """
         if len(record.payloads) != 1:
             raise DamagedFile(f"a frame has {len(record.payloads)} payloads, expected 1")
+        if record.rate_index >= RATES:
+            raise DamagedFile(f"rate index {record.rate_index}, expected less than {RATES}")
         if record.kind == FrameKind.I:
             return self._intra_frame(record)
         if record.kind != FrameKind.P:
             raise WrongVersion(f"a frame of kind {record.kind.name}: this program knows I and P")
-        if self._state is None:
+        if self._past is None:
             raise DamagedFile("a group of pictures does not start with an I frame")
-        return self._p_frame(record, self._state)
+        data = record.payloads[0]
+        read, self._tables = symbols.read(self._prior, self._tables, data, self._past)
+        self._past = {name: plane.abs() for name, plane in read.items()}
+        return Parsed(record, symbols=read)
 
-    def _intra_frame(self, record: FrameRecord) -> Picture:
+    def _intra_frame(self, record: FrameRecord) -> Parsed:
         if record.intra_codec is None:
             raise DamagedFile("an I frame does not say which codec it is of")
-        picture = by_id(record.intra_codec).decode(
-            record.payloads[0], self._header.width, self._header.height
-        )
-        self._state = self._codec.start(to_planes(picture))
-        self._tables = self._codec.prior.tables()
-        return picture
+        height, width = self._header.height, self._header.width
+        still = by_id(record.intra_codec).decode(record.payloads[0], width, height)
+        self._past = self._prior.nothing(1, height + -height % GRID, width + -width % GRID)
+        self._tables = self._prior.tables()
+        return Parsed(record, still)
 
-    def _p_frame(self, record: FrameRecord, state: State) -> Picture:
-        if record.rate_index >= RATES:
-            raise DamagedFile(f"rate index {record.rate_index}, expected less than {RATES}")
-        read, self._tables = symbols.read(
-            self._codec.prior, self._tables, record.payloads[0], state.past
-        )
-        rate = torch.tensor([record.rate_index])
-        reference = reconstruct(self._codec.network, state.reference, read, rate)
-        self._state = State(reference, {name: plane.abs() for name, plane in read.items()})
-        return to_picture(reference.picture, self._header.height, self._header.width)
+
+class FrameDecoder:
+    """Reconstructs what a :class:`FrameParser` read, in order."""
+
+    def __init__(self, model: Model, header: Header) -> None:
+        self._network, self._header = model.codec.network, header
+        self._reference: Any = None
+
+    @torch.inference_mode()
+    def decode(self, parsed: Parsed) -> Picture:
+        """The frame's picture."""
+        if parsed.still is not None:
+            self._reference = self._network.start(to_planes(parsed.still))
+            return parsed.still
+        rate = torch.tensor([parsed.record.rate_index])
+        self._reference = reconstruct(self._network, self._reference, parsed.symbols, rate)
+        return to_picture(self._reference.picture, self._header.height, self._header.width)
 
 
 class Decoder:
@@ -131,6 +161,15 @@ class Decoder:
         """
         last = self.frame_count if count is None else min(self.frame_count, first + count)
         decoder = FrameDecoder(self._model, self.header)
+        for position, parsed in ahead(self._parsed(first, last)):
+            picture = decoder.decode(parsed)
+            if position >= first:
+                record = parsed.record
+                yield Frame(picture, record.pts), hash_of(picture) == record.picture_hash
+
+    def _parsed(self, first: int, last: int) -> Iterator[tuple[int, Parsed]]:
+        """Numbers and symbols of the frames of all groups that hold any of [first, last)."""
+        parser = FrameParser(self._model, self.header)
         for number, entry in enumerate(self._reader.index):
             following = self._reader.index[number + 1 : number + 2]
             end = following[0].first_frame if following else self.frame_count
@@ -138,14 +177,8 @@ class Decoder:
                 continue
             gop = self._reader.read_gop(number)
             for position, record in enumerate(gop.frames, gop.first_frame):
-                if position >= last:
-                    return
-                picture = decoder.decode(record)
-                if position >= first:
-                    yield (
-                        Frame(picture, record.pts),
-                        hash_of(picture) == record.picture_hash,
-                    )
+                if position < last:
+                    yield position, parser.parse(record)
 
     def frame_at(self, seconds: float) -> int:
         """Number of the frame that is shown at this time, at the file's frame rate, counted from

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from dvc_codec.codec import symbols
+from dvc_codec.codec.ahead import ahead
 from dvc_codec.codec.gop import schedule
 from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.p_frame import State, code_frame, table_costs
@@ -173,7 +174,7 @@ def encode_file(
         pending: list[FrameRecord] = []
         writer = stack.enter_context(Writer(target, _header(info, model, lagrangian, gop)))
         copy = stack.enter_context(open_writer(recon, info)) if recon else None
-        for starts, frame in schedule(iter(reader), gop, scene_cuts=scene_cuts):
+        for starts, frame in ahead(schedule(iter(reader), gop, scene_cuts=scene_cuts)):
             if starts and pending:
                 _write_gop(writer, pending, summary)
             encoded = encoder.encode(frame, starts)
