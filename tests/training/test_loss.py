@@ -34,7 +34,7 @@ def test_the_loss_is_lambda_d_plus_r_over_the_root_of_lambda() -> None:
     rate = torch.tensor([30])
     measured, state = rollout_loss(codec, [second], codec.start(first), rate, 0.0)
     coded = code_frame(codec, second, codec.start(first), rate)
-    d = distortion(coded.state.reference.picture, second)
+    d = distortion(coded.state.reference.picture, second).detach()
     bits = sum(float(b.detach()) for b in coded.bits.values()) / 64**2
     lam = float(lagrangian(rate))
     assert measured.rd == pytest.approx(lam * float(d) + bits, rel=1e-4)
