@@ -1,0 +1,12 @@
+"""How good is it, measured on files: metrics, encoders to compare with, BD-rate, tables.
+
+sequences   which videos
+metrics     PSNR, distortion and bits per pixel of a decoded file
+anchors     x264, x265, SVT-AV1 and VVenC, with their commands
+task        one video at one point of one codec: encode, decode, measure
+engine      many tasks over many processes
+results     the JSON they go into, and what is in there already
+bdrate      one curve against another
+tables      all of it as markdown
+provenance  which code, libraries and machine it was
+"""

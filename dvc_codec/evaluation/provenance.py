@@ -1,0 +1,64 @@
+"""Which code, libraries and machine made a result."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import dvc_codec
+from dvc_codec.evaluation.anchors import ffmpeg
+
+LIBRARIES = ("torch", "numpy", "av", "constriction", "imageio-ffmpeg", "bjontegaard")
+
+
+def provenance() -> dict[str, Any]:
+    """Everything needed to make a result again, as JSON takes it."""
+    return {
+        "commit": commit(),
+        "versions": {"python": platform.python_version(), **_libraries(), "ffmpeg": _ffmpeg()},
+        "machine": {
+            "system": platform.platform(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+        },
+    }
+
+
+def commit() -> str | None:
+    """Of this package's checkout, with "+" if its code differs from it; None if it has none."""
+    package = Path(dvc_codec.__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(package), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _libraries() -> dict[str, str | None]:
+    found: dict[str, str | None] = {"dvc-codec": dvc_codec.__version__}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def _ffmpeg() -> str:
+    said = subprocess.run([ffmpeg(), "-version"], capture_output=True, text=True, check=True)
+    return said.stdout.splitlines()[0].split(" Copyright")[0]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,146 @@
+"""Results as markdown tables."""
+
+from collections.abc import Callable
+from collections.abc import Sequence as Several
+from typing import Any
+
+from dvc_codec.evaluation.bdrate import Curve, Delta, bd_psnr, bd_rate
+from dvc_codec.evaluation.results import Results
+from dvc_codec.evaluation.task import OURS
+
+_POINT_HEAD = (
+    *("sequence", "codec", "point", "bytes", "bits per pixel", "Y dB", "U dB", "V dB"),
+    *("weighted dB", "encode fps", "decode fps"),
+)
+
+
+def report(results: Results, anchors: Several[str]) -> str:
+    """Conditions, every point, and BD-rates against the anchors."""
+    parts = [_conditions(results), points_table(results, (OURS,))]
+    if anchors:
+        parts += [points_table(results, anchors), against_anchors(results, anchors)]
+        parts += [_commands(results, anchors)]
+    return "\n\n".join(parts)
+
+
+def points_table(results: Results, codecs: Several[str]) -> str:
+    """One line per sequence, codec and point."""
+    rows = [
+        (
+            point.sequence,
+            point.codec,
+            f"{point.point:g}",
+            str(point.file_bytes),
+            f"{point.bits_per_pixel:.4f}",
+            *(f"{value:.2f}" for value in (point.y, point.u, point.v, point.psnr)),
+            f"{point.encode_fps:.2f}",
+            f"{point.decode_fps:.2f}",
+        )
+        for sequence in results.sequences
+        for codec in codecs
+        for point in results.of(sequence, codec)
+    ]
+    return _table(_POINT_HEAD, rows, words=2)
+
+
+def against_anchors(results: Results, anchors: Several[str]) -> str:
+    """BD-rate and BD-PSNR of our codec against each anchor."""
+
+    def against(anchor: str) -> Callable[[str], tuple[Curve, Curve]]:
+        return lambda name: (results.curve(name, anchor), results.curve(name, OURS))
+
+    pairs = {anchor: against(anchor) for anchor in anchors}
+    return _bd_table("dvc-codec against", results.sequences, pairs)
+
+
+def compared(before: Results, after: Results) -> str:
+    """BD-rate and BD-PSNR of our codec in one file of results against another's."""
+    shared = [name for name in after.sequences if name in before.sequences]
+    pairs = {str(before.path): lambda n: (before.curve(n, OURS), after.curve(n, OURS))}
+    return _bd_table(f"{after.path} against", shared, pairs)
+
+
+def _bd_table(
+    title: str,
+    sequences: Several[str],
+    pairs: dict[str, Callable[[str], tuple[Curve, Curve]]],
+) -> str:
+    notes: list[str] = []
+
+    def shown(delta: Delta, where: str, unit: str) -> str:
+        if delta.value is None:
+            notes.append(f"{where}: {delta.reason}.")
+            return "none"
+        return f"{delta.value:+.1f} %" if unit == "%" else f"{delta.value:+.2f} dB"
+
+    rows: list[list[str]] = [[name] for name in sequences]
+    mean = [f"mean of {len(sequences)}"]
+    for anchor, curves in pairs.items():
+        rates = [bd_rate(*curves(name)) for name in sequences]
+        gains = [bd_psnr(*curves(name)) for name in sequences]
+        for row, rate, gain in zip(rows, rates, gains, strict=True):
+            where = f"{row[0]}, {anchor}"
+            overlap = f"{rate.overlap:.0%}" if rate.value is not None else "none"
+            row += [shown(rate, f"{where}, BD-rate", "%"), overlap]
+            row += [shown(gain, f"{where}, BD-PSNR", "dB")]
+        mean += [_mean(rates, "{:+.1f} %"), "", _mean(gains, "{:+.2f} dB")]
+    head = [title]
+    for anchor in pairs:
+        head += [f"{anchor} BD-rate", "of our range", "BD-PSNR"]
+    table = _table(head, [*rows, mean], words=1)
+    return "\n".join([table, "", *(f"- {note}" for note in notes)]).rstrip()
+
+
+def _mean(deltas: Several[Delta], pattern: str) -> str:
+    """Of those that have a value; says of how many if some have none."""
+    values = [delta.value for delta in deltas if delta.value is not None]
+    if not values:
+        return "none"
+    some = "" if len(values) == len(deltas) else f" (of {len(values)})"
+    return pattern.format(sum(values) / len(values)) + some
+
+
+def _conditions(results: Results) -> str:
+    c = results.conditions
+    commits = sorted({str(run["commit"])[:12] for run in _runs_in_use(results)})
+    mixed = "" if len(commits) < 2 else " (points of several commits)"
+    frames = f"the first {c.frames} frames" if c.frames else "all frames"
+    machines = sorted({str(run["machine"]["processor"]) for run in _runs_in_use(results)})
+    return (
+        f"Weights {c.model} ({c.model_sha256[:16]}), GOP {c.gop}, {frames}, 8-bit 4:2:0, one "
+        f"thread per process; commit {', '.join(commits)}{mixed}; {', '.join(machines)}. PSNR of "
+        "the decoded file against the source, mean over frames; weighted is (6 Y + U + V) / 8. "
+        "Bits of the whole .dvc file; of the anchors, of the bare video stream. Frames per second "
+        "of ours without the start of Python."
+    )
+
+
+def _runs_in_use(results: Results) -> list[dict[str, Any]]:
+    return [results.runs[number] for number in sorted(set(results.run_of))]
+
+
+def _commands(results: Results, codecs: Several[str]) -> str:
+    lines = ["Commands, with the point of the first sequence's smallest file:", ""]
+    for codec in (OURS, *codecs):
+        found = [point for name in results.sequences for point in results.of(name, codec)]
+        if found:
+            lines += [f"- `{command}`" for command in found[0].commands]
+    return "\n".join(lines)
+
+
+def _table(head: Several[str], rows: Several[Several[str]], words: int) -> str:
+    """The first ``words`` columns are words and stand left, the rest are numbers."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+
+    def line(cells: Several[str]) -> str:
+        padded = (
+            cell.ljust(width) if i < words else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        return f"| {' | '.join(padded)} |"
+
+    rule = "|".join(
+        "-" * (width + 2) if i < words else "-" * (width + 1) + ":"
+        for i, width in enumerate(widths)
+    )
+    return "\n".join((line(head), f"|{rule}|", *map(line, rows)))
