@@ -1,0 +1,238 @@
+"""The whole of it, on a generated video and through real files."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dvc_codec.cli.main import main
+from dvc_codec.errors import DvcError, UsageError
+from dvc_codec.evaluation.engine import run_tasks
+from dvc_codec.evaluation.metrics import compare_files
+from dvc_codec.evaluation.results import Conditions, Results
+from dvc_codec.evaluation.sequences import Sequence
+from dvc_codec.evaluation.tables import against_anchors, compared
+from dvc_codec.evaluation.task import OURS, Measured, Task, run_task
+from tests.files import write_video
+from tests.moving import panned_texture
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONDITIONS = Conditions("/data", 32, None, "dvc-1", "ab" * 32)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one video of three frames, 64x48."""
+    folder = tmp_path_factory.mktemp("videos")
+    write_video(folder / "pan.y4m", panned_texture(frames=3))
+    return folder
+
+
+def point(codec: str, rate: float, psnr: float, sequence: str = "pan") -> Measured:
+    """What a task of 100x80 and 10 frames might give."""
+    return Measured(
+        sequence=sequence,
+        codec=codec,
+        point=psnr,
+        width=100,
+        height=80,
+        frames=10,
+        file_bytes=round(rate * 10000),
+        bits_per_pixel=rate,
+        y=psnr,
+        u=psnr,
+        v=psnr,
+        psnr=psnr,
+        distortion=0.001,
+        frame_psnr=((psnr, psnr, psnr),) * 10,
+        encode_seconds=1.0,
+        decode_seconds=1.0,
+        encode_fps=10.0,
+        decode_fps=10.0,
+        encode_memory=None,
+        decode_memory=None,
+        commands=("encode", "decode"),
+        source="pan.y4m",
+        pictures_sha256="cd" * 32,
+        coded="coded/pan",
+    )
+
+
+def results(path: Path, *points: Measured) -> Results:
+    """As if one run had measured ``points``."""
+    made = Results(path, CONDITIONS, runs=[{"commit": "0" * 40, "machine": {"processor": "p"}}])
+    for one in points:
+        made.add(one)
+    return made
+
+
+def line(codec: str, factor: float = 1.0, sequence: str = "pan") -> list[Measured]:
+    """A curve of four points, its rates multiplied by ``factor``."""
+    return [point(codec, factor * 0.1 * 2**i, 32 + 2.5 * i, sequence) for i in range(4)]
+
+
+def evaluate(videos: Path, out: Path, weights: Path, *words: str) -> None:
+    """Two points of ours and six of x264, two frames."""
+    common = ["--frames", "2", "--model", str(weights), "--anchors", "x264-veryfast"]
+    command = ["evaluate", "--data", str(videos), "--out", str(out), "--lambdas", "256,2048"]
+    assert main([*command, *common, "--workers", "2", *words]) == 0
+
+
+def test_two_frames_through_everything_and_not_twice(
+    videos: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate(videos, tmp_path, weights)
+    table = capsys.readouterr().out
+    said: dict[str, Any] = json.loads((tmp_path / "results.json").read_text())
+    assert [run["arguments"] is not None for run in said["runs"]] == [True]
+    assert len(said["points"]) == 2 + 6
+    for found in said["points"]:
+        size = (tmp_path / found["coded"]).stat().st_size
+        assert found["file_bytes"] == size
+        assert found["bits_per_pixel"] == pytest.approx(8 * size / (2 * 64 * 48))
+        assert f"| {size}" in table.replace("|  ", "| ").replace("|  ", "| ")
+    ours = sorted((p for p in said["points"] if p["codec"] == OURS), key=lambda p: p["point"])
+    assert [p["point"] for p in ours] == [256, 2048]
+    assert ours[0]["psnr"] < ours[1]["psnr"]
+    assert ours[0]["file_bytes"] < ours[1]["file_bytes"]
+    assert said["conditions"]["model_sha256"] == ours[0]["details"]["model_sha256"]
+    assert all(p["details"]["bit_exact"] for p in ours)
+    assert "dvc_codec.cli.main encode source.y4m coded.dvc --lambda 256" in ours[0]["commands"][0]
+    assert not (tmp_path / ".work").exists()
+    assert (tmp_path / "table.md").read_text() == table
+
+    before = (tmp_path / "results.json").read_bytes()
+    evaluate(videos, tmp_path, weights)
+    again = capsys.readouterr()
+    assert "8 of 8 points are there, 0 to measure" in again.err
+    assert again.out == table
+    assert (tmp_path / "results.json").read_bytes() == before
+
+    command = ["evaluate", "--data", str(videos), "--out", str(tmp_path), "--frames", "3"]
+    assert main([*command, "--model", str(weights)]) == UsageError.exit_code
+    assert "frames 2, not 3: give another --out" in capsys.readouterr().err
+
+
+def test_the_measured_quality_is_that_of_the_coded_file(
+    videos: Path, weights: Path, tmp_path: Path
+) -> None:
+    task = Task(Sequence("pan", videos / "pan.y4m", 2), OURS, 512, 32, weights)
+    assert Task.from_json(task.to_json()) == task
+    measured = run_task(task, tmp_path)
+    decoded = tmp_path / "decoded.y4m"
+    coded = str(tmp_path / measured.coded)
+    assert main(["decode", coded, str(decoded), "--model", str(weights), "--quiet"]) == 0
+    quality = compare_files(videos / "pan.y4m", decoded, frames=2)
+    assert measured.psnr == quality.weighted_psnr
+    assert measured.distortion == quality.distortion
+    assert sum(measured.details["bits"].values()) == 8 * measured.file_bytes
+
+
+def test_a_task_that_fails_says_why_and_the_others_go_on(videos: Path, tmp_path: Path) -> None:
+    good = Task(Sequence("pan", videos / "pan.y4m", 2), "x264-veryfast", 33, 32)
+    bad = [
+        replace(good, sequence=Sequence("no", videos / "no.mp4")),
+        replace(good, codec="svtav1-6", point=99),
+    ]
+    measured: list[str] = []
+    reasons: dict[str, str] = {}
+    run_tasks(
+        [*bad, good],
+        tmp_path,
+        workers=2,
+        done=lambda task, _: measured.append(task.label),
+        failed=lambda task, reason: reasons.update({task.label: reason}),
+    )
+    assert measured == [good.label]
+    assert "no.mp4" in reasons[bad[0].label]
+    assert "exit code" in reasons[bad[1].label]
+    assert "libsvtav1" in reasons[bad[1].label]
+
+
+def test_what_ends_the_engine_early_leaves_no_work_behind(videos: Path, tmp_path: Path) -> None:
+    task = Task(Sequence("pan", videos / "pan.y4m", 2), "x264-veryfast", 33, 32)
+
+    def interrupt(task: Task, measured: Measured) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tasks = [replace(task, point=crf) for crf in range(20, 30)]
+        run_tasks(tasks, tmp_path, workers=1, done=interrupt, failed=lambda t, r: None)
+    assert not (tmp_path / ".work").exists()
+    assert len(list((tmp_path / "coded").iterdir())) < 10
+
+
+def test_results_read_back_are_the_same(tmp_path: Path) -> None:
+    made = results(tmp_path / "r.json", *line(OURS))
+    there = Results.open(tmp_path / "r.json", CONDITIONS)
+    assert there.curve("pan", OURS) == made.curve("pan", OURS)
+    assert (there.runs, there.run_of) == (made.runs, made.run_of)
+    there.save()
+    assert Results.load(tmp_path / "r.json").points == there.points
+
+
+@pytest.mark.parametrize("change", [{"gop": 12}, {"frames": 3}, {"model_sha256": "0"}])
+def test_points_of_other_conditions_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    results(tmp_path / "r.json", *line(OURS))
+    with pytest.raises(UsageError, match="give another --out"):
+        Results.open(tmp_path / "r.json", replace(CONDITIONS, **change))
+
+
+def test_a_file_that_is_no_result_is_refused(tmp_path: Path) -> None:
+    for text in ("{", "[]", '{"format": 1}', '{"format": 99}'):
+        (tmp_path / "r.json").write_text(text)
+        with pytest.raises(UsageError, match=r"r\.json"):
+            Results.load(tmp_path / "r.json")
+
+
+def test_the_table_has_the_known_shift_and_a_reason_where_there_is_none(tmp_path: Path) -> None:
+    curves = [
+        *line("x264-veryfast"),
+        *line(OURS, 0.8),
+        *line("x264-veryfast", sequence="few"),
+        *line(OURS, sequence="few")[:2],
+    ]
+    table = against_anchors(results(tmp_path / "r.json", *curves), ["x264-veryfast"])
+    assert "| pan" in table and "-20.0 %" in table and "100%" in table
+    assert "| mean of 2" in table and "-20.0 % (of 1)" in table
+    assert "- few, x264-veryfast, BD-rate: the test has 2 points" in table
+
+
+def test_two_of_our_versions_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = results(tmp_path / "a.json", *line(OURS))
+    after = results(tmp_path / "b.json", *line(OURS, 0.9))
+    assert "-10.0 %" in compared(before, after)
+    words = [str(tmp_path / "a.json"), str(tmp_path / "b.json")]
+    assert main(["evaluate", "--compare", *words]) == 0
+    assert "-10.0 %" in capsys.readouterr().out
+    after.conditions = replace(CONDITIONS, gop=12)
+    after.save()
+    assert main(["evaluate", "--compare", *words]) == UsageError.exit_code
+    assert "not comparable" in capsys.readouterr().err
+    after.conditions = CONDITIONS
+    after.points = [replace(p, pictures_sha256="0") for p in after.points]
+    after.save()
+    assert main(["evaluate", "--compare", *words]) == UsageError.exit_code
+    assert "pan has other pictures" in capsys.readouterr().err
+
+
+def test_the_short_door_is_the_command() -> None:
+    command = [sys.executable, str(REPOSITORY / "evaluate.py")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == UsageError.exit_code
+    assert done.stderr == "dvc-codec: evaluate: give --data and --out, or --compare\n"
+
+
+def test_an_anchor_that_is_none_is_an_error_before_anything_runs(
+    videos: Path, tmp_path: Path
+) -> None:
+    words = ["evaluate", "--data", str(videos), "--out", str(tmp_path / "o"), "--anchors", "x266"]
+    assert main(words) == UsageError.exit_code
+    assert not (tmp_path / "o").exists()
+    assert issubclass(UsageError, DvcError)
