@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dvc_codec
+from dvc_codec.errors import DvcError
 from dvc_codec.evaluation.anchors import ffmpeg
 
 LIBRARIES = ("torch", "numpy", "av", "constriction", "imageio-ffmpeg", "bjontegaard")
@@ -50,8 +51,12 @@ def _libraries() -> dict[str, str | None]:
     return found
 
 
-def _ffmpeg() -> str:
-    said = subprocess.run([ffmpeg(), "-version"], capture_output=True, text=True, check=True)
+def _ffmpeg() -> str | None:
+    try:
+        command = [ffmpeg(), "-version"]
+    except DvcError:  # not installed: fine without anchors
+        return None
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
     return said.stdout.splitlines()[0].split(" Copyright")[0]
 
 

@@ -38,6 +38,7 @@ def sequences_in(
     Raises:
         FileMissing: no such folder, no video in it, or no video of one of the names.
         UsageError: two videos of one name.
+        OutOfRange: less than one frame.
     """
     if frames is not None and frames < 1:
         raise OutOfRange(f"frames: found {frames}, expected 1 or more")
