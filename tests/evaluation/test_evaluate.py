@@ -153,6 +153,32 @@ def test_a_task_that_fails_says_why_and_the_others_go_on(videos: Path, tmp_path:
     assert "libsvtav1" in reasons[bad[1].label]
 
 
+def test_a_task_whose_process_is_killed_runs_again(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    class FirstIsKilled(subprocess.Popen[str]):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
+            started.append(self)
+            if len(started) == 1:
+                self.kill()
+
+    monkeypatch.setattr(subprocess, "Popen", FirstIsKilled)
+    task = Task(Sequence("pan", videos / "pan.y4m", 2), "x264-veryfast", 33, 32)
+    measured: list[Measured] = []
+    reasons: list[str] = []
+    run_tasks(
+        [task],
+        tmp_path,
+        done=lambda _, point: measured.append(point),
+        failed=lambda _, reason: reasons.append(reason),
+    )
+    assert (len(started), len(measured), reasons) == (2, 1, [])
+    assert (tmp_path / measured[0].coded).stat().st_size == measured[0].file_bytes
+
+
 def test_what_ends_the_engine_early_leaves_no_work_behind(videos: Path, tmp_path: Path) -> None:
     task = Task(Sequence("pan", videos / "pan.y4m", 2), "x264-veryfast", 33, 32)
 
