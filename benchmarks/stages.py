@@ -1,4 +1,7 @@
-"""Where the time of a P frame goes: the encoder and the decoder as they are, with a stopwatch."""
+"""Where the time of a P frame goes: the encoder and the decoder as they are, with a stopwatch.
+
+Stage after stage in one thread; whole processes overlap reading and parsing with the networks.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +16,7 @@ from torch import nn
 
 from dvc_codec.codec import encoder as encoder_module
 from dvc_codec.codec import p_frame, symbols
-from dvc_codec.codec.decoder import FrameDecoder
+from dvc_codec.codec.decoder import FrameDecoder, FrameParser
 from dvc_codec.codec.encoder import FrameEncoder
 from dvc_codec.codec.model import Model
 from dvc_codec.container import Header, Reader
@@ -95,11 +98,11 @@ def measure(model: Model, source: Path, coded: Path, lagrangian: float, frames: 
     with Reader(coded) as opened:
         header, gop = opened.header, opened.read_gop(0)
     records = gop.frames[:frames]
-    decoder = FrameDecoder(model, header)
+    parser, decoder = FrameParser(model, header), FrameDecoder(model, header)
     with _multiply_accumulates(model.codec.network) as count:
         stages.decode = _median_stages(
             model,
-            [lambda record=record: decoder.decode(record) for record in records],  # type: ignore[misc]
+            [lambda record=record: decoder.decode(parser.parse(record)) for record in records],  # type: ignore[misc]
         )
     macs = sum(count) / max(1, len(records) - 1)
     stages.decoder_macs_per_pixel = macs / _padded_pixels(header)
