@@ -1,6 +1,6 @@
 """The sample clip through the codec and back, each way in its own process, and what came of it.
 
-python -m dvc_codec.cli.demo leaves its files in ./demo/.
+`python -m dvc_codec.cli.demo` leaves its files in ./demo/.
 """
 
 import json
