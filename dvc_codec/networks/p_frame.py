@@ -108,8 +108,10 @@ class PFrameNetwork(nn.Module):
 
         "motion": (B, 32, H/16, W/16).
         """
-        flow = self.flow(reference.picture.luma, current.luma, lagrangian(rate_index))
-        values = self.motion.analyse(flow, self.motion.predict(reference.flow), rate_index)
+        expected = self.motion.predict(reference.flow)
+        lam = lagrangian(rate_index)
+        flow = self.flow(reference.picture.luma, current.luma, expected, lam)
+        values = self.motion.analyse(flow, expected, rate_index)
         return {MOTION: Latents(values, self.motion.weight(current.luma))}
 
     def predict(

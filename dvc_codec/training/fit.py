@@ -25,7 +25,7 @@ from dvc_codec.training.loss import rollout_loss
 from dvc_codec.training.replay import ReplayPool
 
 # Behind the gradient of the warp, or left where theory put them
-FROZEN = ("flow.", "motion.steps", "motion.transform", "luma_steps", "chroma_steps", "features")
+FROZEN = ("flow.", "motion.steps", "motion.transform", "luma_steps", "chroma_steps")
 SLOW = (
     "luma.analysis",
     "luma.synthesis",

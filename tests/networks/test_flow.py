@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dvc_codec.networks.flow import GRID, FlowEstimator, match_pyramid
+from dvc_codec.networks.flow import GRID, MARGIN, FlowEstimator, match_pyramid
 from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.warp import enlarge, warp
 
@@ -31,6 +31,12 @@ def texture(shift: tuple[float, float], width: int = 192, height: int = 128) -> 
     return torch.from_numpy(np.asarray(luma, np.float32))[None, None]
 
 
+def nothing(luma: Tensor) -> Tensor:
+    """Zero flow for a picture."""
+    b, _, h, w = luma.shape
+    return torch.zeros(b, 2, h // GRID, w // GRID)
+
+
 def psnr(a: Tensor, b: Tensor) -> float:
     inside = (..., slice(EDGE, -EDGE), slice(EDGE, -EDGE))
     return -10 * math.log10(float((a[inside] - b[inside]).square().mean()) + 1e-12)
@@ -42,7 +48,7 @@ def psnr(a: Tensor, b: Tensor) -> float:
 def test_a_known_shift_is_found_and_undone(shift: tuple[float, float]) -> None:
     before, after = texture((0, 0)), texture(shift)
     with torch.no_grad():
-        flow = FlowEstimator()(before, after, LAMBDA)
+        flow = FlowEstimator()(before, after, nothing(before), LAMBDA)
     found = flow[..., 6:-6, 6:-6].mean((0, 2, 3)) * GRID
     assert found.tolist() == pytest.approx([-shift[0], -shift[1]], abs=0.25)
     warped = warp(before, enlarge(flow, GRID) * GRID, "bicubic")
@@ -51,28 +57,40 @@ def test_a_known_shift_is_found_and_undone(shift: tuple[float, float]) -> None:
 
 def test_a_still_picture_has_no_motion() -> None:
     with torch.no_grad():
-        flow = FlowEstimator()(texture((0, 0)), texture((0, 0)), LAMBDA)
+        flow = FlowEstimator()(texture((0, 0)), texture((0, 0)), nothing(texture((0, 0))), LAMBDA)
     assert float(flow.abs().max()) * GRID < 0.01
 
 
 def test_a_flat_picture_has_no_motion() -> None:
     grey = torch.zeros(1, 1, 64, 64)
     with torch.no_grad():
-        assert float(FlowEstimator()(grey, grey, LAMBDA).abs().max()) < 1e-6
+        assert float(FlowEstimator()(grey, grey, nothing(grey), LAMBDA).abs().max()) < 1e-6
 
 
 def test_untrained_refinement_is_zero() -> None:
     before, after = texture((0, 0)), texture((1.5, 0))
-    penalty = (3e-2 / LAMBDA).view(-1, 1, 1, 1)
+    penalty, margin = ((c / LAMBDA).view(-1, 1, 1, 1) for c in (3e-2, MARGIN))
     with torch.no_grad():
-        assert torch.equal(
-            FlowEstimator()(before, after, LAMBDA), match_pyramid(before, after, penalty)
-        )
+        estimated = FlowEstimator()(before, after, nothing(before), LAMBDA)
+        matched = match_pyramid(before, after, nothing(before), penalty, margin)
+    assert torch.equal(estimated, matched)
+
+
+def test_expected_motion_is_found_where_the_pyramid_misses_it() -> None:
+    """A fine stripe pattern: coarse levels see nothing, and every 6 pixels look alike."""
+    x = torch.arange(128.0).expand(1, 1, 64, 128)
+    before, after = (0.2 * torch.sin((x - shift) * math.pi / 3) for shift in (0, 9))
+    expected = nothing(before)
+    expected[:, 0] = -9 / GRID
+    with torch.no_grad():
+        flow = FlowEstimator()(before, after, expected, LAMBDA)
+    assert float((flow - expected)[..., 4:-4].abs().max()) * GRID < 0.2
 
 
 def test_matching_lets_gradients_through() -> None:
     before, after = texture((0, 0), 64, 64).requires_grad_(), texture((0.5, 0), 64, 64)
-    match_pyramid(before, after, torch.full((1, 1, 1, 1), 1e-4)).sum().backward()
+    some = torch.full((1, 1, 1, 1), 1e-4)
+    match_pyramid(before, after, nothing(before), some, some).sum().backward()
     assert before.grad is not None and float(before.grad.abs().max()) > 0
 
 
@@ -81,8 +99,8 @@ def test_flow_is_per_sample() -> None:
     after = torch.cat((texture((2, 0)), texture((0, -1))))
     estimate = FlowEstimator()
     with torch.no_grad():
-        both = estimate(before, after, torch.tensor([64.0, 4096.0]))
-        one = estimate(before[1:], after[1:], torch.tensor([4096.0]))
+        both = estimate(before, after, nothing(before), torch.tensor([64.0, 4096.0]))
+        one = estimate(before[1:], after[1:], nothing(before[1:]), torch.tensor([4096.0]))
     torch.testing.assert_close(both[1:], one, atol=1e-5, rtol=0)
 
 
