@@ -91,7 +91,7 @@ ANCHORS = {
             ".266",
             "-c:v libvvenc -preset faster -qp {point} -g {gop}",
             "",
-            (18, 22, 26, 30, 34, 38),
+            (18, 22, 26, 30, 34, 38, 42),
         ),
     )
 }
