@@ -114,7 +114,9 @@ class FrameEncoder:
 
     def _p_frame(self, frame: Frame, state: State) -> EncodedFrame:
         costs = table_costs(self._codec.prior, self._tables)
-        coded = code_frame(self._codec, to_planes(frame.picture), state, self._rate, costs)
+        coded = code_frame(
+            self._codec, to_planes(frame.picture), state, self._rate, costs, estimate=False
+        )
         collected = symbols.collect(self._codec.prior, coded.symbols, coded.fine)
         payload, sizes = symbols.write(self._tables, collected)
         self._tables = symbols.adapt(self._tables, collected)

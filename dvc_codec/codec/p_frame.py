@@ -8,7 +8,7 @@ Symbols become bytes, and bytes symbols, in :mod:`dvc_codec.codec.symbols`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -27,7 +27,13 @@ from dvc_codec.networks.rate import TRADE
 
 NEVER = 1e9  # bits of what cannot be sent
 
-Cost = Callable[[Tensor], Tensor]  # symbols -> bits of each
+
+class Cost(Protocol):
+    """Bits of symbols: of a whole plane, or of some cells (n,) of the flattened plane."""
+
+    def __call__(self, symbols: Tensor, cells: Tensor | None = None) -> Tensor: ...
+
+
 CostOf = Callable[[str, Tensor], Cost]  # (plane, fine levels) -> Cost
 Quantiser = Literal["rdo", "round", "noise"]
 
@@ -89,8 +95,12 @@ class Coded:
 
 def law_costs(_: str, fine: Tensor) -> Cost:
     """Costs under the law itself: what training uses."""
-    zero, slope = bits_of_zero_and_slope(fine)
-    return lambda symbols: zero + slope * symbols.abs()
+
+    def cost(symbols: Tensor, cells: Tensor | None = None) -> Tensor:
+        zero, slope = bits_of_zero_and_slope(fine if cells is None else fine.flatten()[cells])
+        return zero + slope * symbols.abs()
+
+    return cost
 
 
 def noise_costs(_: str, fine: Tensor) -> Cost:
@@ -99,9 +109,9 @@ def noise_costs(_: str, fine: Tensor) -> Cost:
     That is the law's histogram seen through the noise. Bits that are linear between integers would
     call 1.2 bits the least that an idle symbol can cost, and teach every level that.
     """
-    zero, slope = bits_of_zero_and_slope(fine)
 
-    def cost(symbols: Tensor) -> Tensor:
+    def cost(symbols: Tensor, cells: Tensor | None = None) -> Tensor:
+        zero, slope = bits_of_zero_and_slope(fine if cells is None else fine.flatten()[cells])
         whole = symbols.detach().abs().floor()
         part = symbols.abs() - whole
         return zero + slope * whole - torch.log2(1 - part * (1 - torch.exp2(-slope)))
@@ -113,18 +123,22 @@ def table_costs(prior: FramePrior, tables: Mapping[str, Tables]) -> CostOf:
     """Costs under the tables as they stand: what the encoder uses."""
     lengths = {name: torch.from_numpy(t.lengths()).reshape(-1) for name, t in tables.items()}
     escapes = torch.from_numpy(escape_bits(np.arange(REACH + 1024, dtype=np.float32)))
-    offsets = {p.name: torch.tensor(p.groups).view(1, -1, 1, 1) * LEVELS for p in prior.planes}
+    groups = {p.name: torch.tensor(p.groups) for p in prior.planes}
 
     def of(name: str, fine: Tensor) -> Cost:
         index = index_of(fine)
-        row = (offsets[name] + index).long() * ALPHABET + REACH
-        table, unsent = lengths[name], index == 0
+        table, group = lengths[name], groups[name]
+        channels, area = len(group), fine[0, 0].numel()
 
-        def cost(symbols: Tensor) -> Tensor:
-            bits = table[row + symbols.clamp(-REACH, REACH).long()]
-            if float(symbols.abs().max()) >= REACH:
-                bits = bits + escapes[symbols.abs().clamp(max=len(escapes) - 1).long()]
-            return torch.where(unsent, symbols.abs() * NEVER, bits)
+        def cost(symbols: Tensor, cells: Tensor | None = None) -> Tensor:
+            if cells is None:
+                here, mine = index, group.view(1, -1, 1, 1)
+            else:
+                here, mine = index.flatten()[cells], group[(cells // area) % channels]
+            row = (mine * LEVELS + here) * ALPHABET + REACH
+            magnitudes = symbols.abs().long().clamp(max=len(escapes) - 1)
+            bits = table[row + symbols.clamp(-REACH, REACH).long()] + escapes[magnitudes]
+            return torch.where(here == 0, symbols.abs() * NEVER, bits)
 
         return cost
 
@@ -132,7 +146,13 @@ def table_costs(prior: FramePrior, tables: Mapping[str, Tables]) -> CostOf:
 
 
 def code_frame(
-    codec: PFrameCodec, current: Planes, state: State, rate: Tensor, costs: CostOf = law_costs
+    codec: PFrameCodec,
+    current: Planes,
+    state: State,
+    rate: Tensor,
+    costs: CostOf = law_costs,
+    *,
+    estimate: bool = True,
 ) -> Coded:
     """Choose the symbols of a P frame and reconstruct it.
 
@@ -141,6 +161,7 @@ def code_frame(
         state: after the frame before.
         rate: (B,) rate indices.
         costs: bits of a symbol, for the choice and for ``Coded.bits``.
+        estimate: fill in ``Coded.bits``; an encoder that counts real bytes can do without.
     """
     network = codec.network
     symbols: dict[str, Tensor] = {}
@@ -160,7 +181,8 @@ def code_frame(
                 with_grad = chosen + (values - values.detach())
                 cost = noise_costs(name, levels) if codec.quantiser == "noise" else cost
             symbols[name], fine[name] = with_grad, levels
-            bits[name] = cost(with_grad).sum((1, 2, 3))
+            if estimate:
+                bits[name] = cost(with_grad).sum((1, 2, 3))
 
     choose_planes(network.motion_latents(current, state.reference, rate))
     prediction = network.predict(state.reference, symbols, rate)

@@ -18,6 +18,7 @@ from dvc_codec.entropy.law import FINE, LEVELS, LOWEST_MEAN, PER_OCTAVE
 
 EXACT = 2**24  # float32 holds every integer up to here
 WEIGHT_SCALE = 128  # integer weights are 1/128
+HALF = 0.5 / WEIGHT_SCALE  # keeps sums away from the floor's edges, should a kernel be inexact
 UNIT = 200
 FORMULA_ENTRIES = 1 << 16
 LOG_ENTRIES = 256
@@ -26,7 +27,8 @@ LOG_ENTRIES = 256
 def around(x: Tensor) -> Tensor:
     """Sum of the four neighbours, nothing outside."""
     p = F.pad(x, (1, 1, 1, 1))
-    return p[..., :-2, 1:-1] + p[..., 2:, 1:-1] + p[..., 1:-1, :-2] + p[..., 1:-1, 2:]
+    sums = p[..., :-2, 1:-1] + p[..., 2:, 1:-1]
+    return sums.add_(p[..., 1:-1, :-2]).add_(p[..., 1:-1, 2:])
 
 
 def first_step_mask(height: int, width: int, device: torch.device | None = None) -> Tensor:
@@ -53,15 +55,13 @@ class IntegerConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weight, bias = self.integers()
+        weight = weight / WEIGHT_SCALE  # a power of two: sums are as exact as those of integers
         if torch.is_grad_enabled():
-            weight = _straight_through(weight, self.weight * WEIGHT_SCALE)
+            weight = _straight_through(weight, self.weight)
             bias = _straight_through(bias, self.bias)
         with torch.autocast(x.device.type, enabled=False):
-            sums = F.conv2d(x, weight, padding=weight.shape[-1] // 2) / WEIGHT_SCALE
-        floored = sums.detach().floor()
-        return (_straight_through(floored, sums) if sums.requires_grad else floored) + bias.view(
-            1, -1, 1, 1
-        )
+            sums = F.conv2d(x, weight, bias + HALF, padding=weight.shape[-1] // 2)
+        return _straight_through(sums.floor(), sums) if sums.requires_grad else sums.floor_()
 
     def bake(self) -> None:
         """Replace trained weights by the integers they stand for (which float16 holds exactly)."""
@@ -129,14 +129,14 @@ class ScaleModel(nn.Module):
         """
         formula = None
         if self.formula:
-            formula = (
-                self._base(before) / 2 + 240 * around(now) + 30 * around(now.sum(1, keepdim=True))
-            )
+            activity = 30 * around(now.sum(1, keepdim=True))
+            formula = self._base(before).mul_(0.5).add_(around(now), alpha=240).add_(activity)
         return self._levels(formula, before, side, now)
 
     def _base(self, before: Tensor) -> Tensor:
         activity = before.sum(1, keepdim=True)
-        return 400 * before + 100 * around(before) + 16 * activity + 8 * around(activity)
+        everywhere = 16 * activity + 8 * around(activity)
+        return around(before).mul_(100).add_(before, alpha=400).add_(everywhere)
 
     def _levels(
         self, formula: Tensor | None, before: Tensor, side: Tensor, now: Tensor | None
@@ -144,15 +144,15 @@ class ScaleModel(nn.Module):
         seen = [side]
         level: Tensor | float = 0.0
         if formula is not None:
-            level = self.formula_levels[formula.clamp(max=FORMULA_ENTRIES - 1).int()]
-            seen += [(level / 4).floor(), self.compress(before)]
+            level = self.formula_levels[formula.clamp_(max=FORMULA_ENTRIES - 1).int()]
+            seen += [(level / 4).floor_(), self.compress(before)]
         if now is not None:
             seen.append(self.compress(now))
         enter, leave = (
             (self.first_in, self.first_out) if now is None else (self.second_in, self.second_out)
         )
         hidden = enter(torch.cat(seen, 1)).clamp(0, 255)
-        fine: Tensor = level + leave(hidden)
+        fine: Tensor = leave(hidden) + level
         return fine.clamp(0, (LEVELS - 1) * FINE)
 
     def check_exact(self) -> None:
@@ -165,7 +165,8 @@ class ScaleModel(nn.Module):
 
 def index_of(fine: Tensor) -> Tensor:
     """Fine levels -> scale indices 0..LEVELS-1 (uint8)."""
-    return ((fine + FINE // 2) / FINE).floor().clamp(0, LEVELS - 1).to(torch.uint8)
+    rounded = (fine + FINE // 2).clamp_(0, (LEVELS - 1) * FINE + FINE // 2)
+    return rounded.div_(FINE, rounding_mode="trunc").to(torch.uint8)
 
 
 def _formula_levels() -> Tensor:

@@ -47,7 +47,9 @@ def count_symbols(codec: PFrameCodec, clips: Tensor, seed: int = 0) -> dict[str,
         tables: Mapping[str, Tables] = codec.prior.tables()
         for planar in clip[1:]:
             costs = table_costs(codec.prior, tables)
-            coded = code_frame(codec, _batch(*_planes(planar)), state, torch.tensor([rate]), costs)
+            coded = code_frame(
+                codec, _batch(*_planes(planar)), state, torch.tensor([rate]), costs, estimate=False
+            )
             collected = symbols.collect(codec.prior, coded.symbols, coded.fine)
             adapted = symbols.adapt(tables, collected)
             for name in seen:

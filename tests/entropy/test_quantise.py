@@ -11,7 +11,7 @@ def some_latents() -> Tensor:
 
 
 def some_cost(slope: Tensor | float) -> object:
-    return lambda symbols: 0.2 + slope * symbols.abs() + (symbols != 0) * 1.5
+    return lambda symbols, cells=None: 0.2 + slope * symbols.abs() + (symbols != 0) * 1.5
 
 
 def brute_force(y: float, cost: object, trade: float) -> float:
@@ -33,7 +33,7 @@ def test_the_cheapest_of_three_is_chosen() -> None:
 
 def test_free_symbols_are_rounded() -> None:
     latents = some_latents()
-    assert torch.equal(choose(latents, torch.zeros_like, 8.66), latents.round())
+    assert torch.equal(choose(latents, lambda symbols, _: torch.zeros_like(symbols), 8.66), latents.round())
 
 
 def test_dear_symbols_are_not_sent() -> None:
