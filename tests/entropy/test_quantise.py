@@ -33,7 +33,8 @@ def test_the_cheapest_of_three_is_chosen() -> None:
 
 def test_free_symbols_are_rounded() -> None:
     latents = some_latents()
-    assert torch.equal(choose(latents, lambda symbols, _: torch.zeros_like(symbols), 8.66), latents.round())
+    chosen = choose(latents, lambda symbols, _: torch.zeros_like(symbols), 8.66)
+    assert torch.equal(chosen, latents.round())
 
 
 def test_dear_symbols_are_not_sent() -> None:
