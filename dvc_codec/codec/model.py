@@ -4,6 +4,7 @@ is for. No pickle.
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -15,7 +16,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from dvc_codec.codec.p_frame import PFrameCodec
-from dvc_codec.codec.registry import build, describe
+from dvc_codec.codec.registry import build, build_from, describe, read_config
 from dvc_codec.errors import FileMissing, WrongModel
 from dvc_codec.networks.blocks import use_channels_last
 
@@ -55,13 +56,15 @@ def load_model(path: Path | None = None, *, fast: bool | None = None) -> Model:
     try:
         with safe_open(source, "pt") as opened:
             said = json.loads((opened.metadata() or {})[METADATA])
-        name, codec = str(said["name"]), build(said["network"], said["config"])
+        name, config = str(said["name"]), read_config(said["network"], said["config"])
         state = {k: v.float() if v.is_floating_point() else v for k, v in load(data).items()}
+    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
+        raise _not_ours(source, error) from error
+    codec = build_from(config)  # outside of any try: what fails here is a mistake of the program
+    try:
         codec.load_state_dict(state)
-    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise WrongModel(
-            f"{source}: not weights of this program: {str(error).splitlines()[0]}"
-        ) from error
+    except RuntimeError as error:  # tensors are missing, too many, or of another shape
+        raise _not_ours(source, error) from error
     codec.network.fast = has_fast_bfloat16() if fast is None else fast
     return Model(name, hashlib.sha256(data).digest(), _for_use(codec))
 
@@ -79,7 +82,7 @@ def untrained_model(fast: bool = False) -> Model:
 def save_model(codec: PFrameCodec, path: Path, name: str) -> bytes:
     """Write weights as float16 (integers stay integers) and return the file's SHA-256.
 
-    Bakes the prior's integers first.
+    Bakes the prior's integers first. ``path`` has its name only when it is whole.
     """
     codec.prior.bake()
     network, config = describe(codec)
@@ -89,7 +92,12 @@ def save_model(codec: PFrameCodec, path: Path, name: str) -> bytes:
     }
     said = {"name": name, "network": network, "config": config}
     data = save(state, {METADATA: json.dumps(said, sort_keys=True)})
-    path.write_bytes(data)
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
     return hashlib.sha256(data).digest()
 
 
@@ -101,6 +109,11 @@ def has_fast_bfloat16() -> bool:
     return (
         bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.cpu._is_avx512_bf16_supported()
     )
+
+
+def _not_ours(source: Path, error: Exception) -> WrongModel:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return WrongModel(f"{source}: not weights of this program: {reason}")
 
 
 def _for_use(codec: PFrameCodec) -> PFrameCodec:

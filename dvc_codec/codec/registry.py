@@ -1,7 +1,7 @@
 """Networks by name, built from the configuration that a weights file carries."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from dvc_codec.codec.p_frame import PFrameCodec
@@ -11,16 +11,40 @@ from dvc_codec.networks.config import PFrameConfig
 from dvc_codec.networks.dvc2019 import Dvc2019Config, Dvc2019Network
 from dvc_codec.networks.p_frame import PFrameNetwork
 
+Config = PFrameConfig | Dvc2019Config
+CONFIGS: Mapping[str, type[Config]] = {"dvc": PFrameConfig, "dvc2019": Dvc2019Config}
+LARGEST = 1024  # of any size in a configuration; a damaged one is not to take all memory
+
 
 def build(network: str, config: Mapping[str, Any]) -> PFrameCodec:
-    """An untrained codec. Raises ValueError for an unknown name, TypeError for an unknown key."""
-    if network == "dvc":
-        return PFrameCodec(PFrameNetwork(PFrameConfig(**config)), PFramePrior())
-    if network == "dvc2019":
-        sizes = Dvc2019Config(**config)
-        prior = Dvc2019Prior(sizes.motion, sizes.hyper, sizes.latents)
-        return PFrameCodec(Dvc2019Network(sizes), prior, quantiser="noise")
-    raise ValueError(f"no network is called {network!r}; known: dvc, dvc2019")
+    """An untrained codec. Raises ValueError as :func:`read_config` does."""
+    return build_from(read_config(network, config))
+
+
+def read_config(network: object, said: object) -> Config:
+    """What a weights file says of its network, checked.
+
+    Raises ValueError for an unknown network, an unknown key, and a size that is none.
+    """
+    if not isinstance(network, str) or network not in CONFIGS:
+        raise ValueError(f"no network is called {network!r}; known: {', '.join(CONFIGS)}")
+    if not isinstance(said, Mapping):
+        raise ValueError(f"configuration of {network}: found {said!r}, expected names and sizes")
+    known = [field.name for field in fields(CONFIGS[network])]
+    for name, size in said.items():
+        if name not in known:
+            raise ValueError(f"{network} has no {name!r}; known: {', '.join(known)}")
+        if type(size) is not int or not 1 <= size <= LARGEST:
+            raise ValueError(f"{network}: {name} is {size!r}, expected 1 to {LARGEST}")
+    return CONFIGS[network](**said)
+
+
+def build_from(config: Config) -> PFrameCodec:
+    """An untrained codec of these sizes."""
+    if isinstance(config, PFrameConfig):
+        return PFrameCodec(PFrameNetwork(config), PFramePrior())
+    prior = Dvc2019Prior(config.motion, config.hyper, config.latents)
+    return PFrameCodec(Dvc2019Network(config), prior, quantiser="noise")
 
 
 def describe(codec: PFrameCodec) -> tuple[str, dict[str, Any]]:

@@ -131,12 +131,16 @@ def test_what_is_not_weights_is_the_wrong_model(path: Path, data: bytes) -> None
         {"name": "x", "network": "dvc", "config": "{}"},
         {"dvc_codec": "no json"},
         {"dvc_codec": "[]"},
+        {"dvc_codec": "[" * 100_000},
         {"dvc_codec": '{"name": "x"}'},
         {"dvc_codec": '{"name": "x", "network": "dvc"}'},
         {"dvc_codec": '{"name": "x", "network": "other", "config": {}}'},
         {"dvc_codec": '{"name": "x", "network": "dvc", "config": []}'},
         {"dvc_codec": '{"name": "x", "network": "dvc", "config": {"colour": 3}}'},
         {"dvc_codec": '{"name": "x", "network": "dvc", "config": {"quarter": "many"}}'},
+        {"dvc_codec": '{"name": "x", "network": "dvc", "config": {"quarter": -1}}'},
+        {"dvc_codec": '{"name": "x", "network": "dvc", "config": {"quarter": 1000000}}'},
+        {"dvc_codec": '{"name": "x", "network": ["dvc"], "config": {}}'},
         {"dvc_codec": '{"name": "x", "network": "dvc", "config": {"quarter": 16}}'},
     ],
 )
@@ -200,5 +204,33 @@ def test_the_untrained_model_is_always_the_same() -> None:
 def test_unknown_networks_are_refused() -> None:
     with pytest.raises(ValueError, match="no network is called"):
         build("other", {})
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="colour"):
         build("dvc", {"colour": 3})
+
+
+def test_a_mistake_of_the_program_is_not_blamed_on_the_weights(
+    codec: PFrameCodec, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: object) -> None:
+        raise TypeError("a mistake")
+
+    save_model(codec, path, "mine")
+    monkeypatch.setattr(PFrameNetwork, "__init__", mistaken)
+    with pytest.raises(TypeError, match="a mistake"):
+        load_model(path)
+
+
+def test_what_cannot_be_saved_leaves_what_was_there(
+    codec: PFrameCodec, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = save_model(codec, path, "mine")
+
+    def full(part: Path, data: bytes) -> None:
+        part.touch()
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="no space"):
+        save_model(untrained_model().codec, path, "other")
+    assert load_model(path).sha256 == digest
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
