@@ -51,6 +51,11 @@ def join(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     return whole
 
 
+def plain(x: Tensor) -> Tensor:
+    """As float32 in the default memory layout, that of pictures: mixed layouts add slowly."""
+    return x.to(torch.float32, memory_format=torch.contiguous_format)
+
+
 class ResidualBlock(nn.Module):
     """x + conv(act(conv(act(x)))), same shape.
 

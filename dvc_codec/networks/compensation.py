@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from dvc_codec.networks.blocks import RateGain, ResidualBlock, Up, activate, conv, join
+from dvc_codec.networks.blocks import RateGain, ResidualBlock, Up, activate, conv, join, plain
 from dvc_codec.networks.config import PFrameConfig
 from dvc_codec.networks.planes import PACKED_CHANNELS, Planes, pack
 
@@ -78,5 +78,5 @@ class Compensation(nn.Module):
         x16 = self.bottom(self.to16(activate(x8)))
         x8 = self.up8(x8 + self.from16(activate(x16)))
         x4 = self.up4(x4 + self.from8(activate(x8)))
-        correction = self.leave(activate(x4)).float() * (0.15 * unit)
+        correction = plain(self.leave(activate(x4))) * (0.15 * unit)
         return base + correction, Context(x4, x8)

@@ -17,6 +17,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from dvc_codec.networks.blocks import plain
 from dvc_codec.networks.compensation import Compensation, Context
 from dvc_codec.networks.config import PFrameConfig
 from dvc_codec.networks.flow import GRID, FlowEstimator
@@ -173,7 +174,7 @@ class PFrameNetwork(nn.Module):
                 residual_scale(rate_index),
             )
         picture = round_to_bytes(unpack(packed))
-        return Reference(picture, reference.picture, prediction.flow, features.float())
+        return Reference(picture, reference.picture, prediction.flow, plain(features))
 
 
 def _compensate(picture: Planes, flow: Tensor, mode: str) -> Planes:

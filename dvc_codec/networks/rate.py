@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 RATES = 64
 LOWEST_LAMBDA, HIGHEST_LAMBDA = 64.0, 4096.0
-TRADE = 6 / math.log(
-    2
-)  # 8.66 bits per squared step: what the high-rate optimum says, the same at every rate
+# Bits per squared step: what the high-rate optimum says (8.66), the same at every rate
+TRADE = 6 / math.log(2)
+# The encoder's: later frames gain from a better reference. Measured best of 0.7, 1, 1.4, 2 times
+# (docs/experiments.md#trade); training codes too few frames in a row to see it.
+ENCODER_TRADE = 1.4 * TRADE
 
 
 def rate_index(lagrangian: float) -> int:

@@ -5,7 +5,7 @@ filter on the decoder's.
 import torch
 from torch import Tensor, nn
 
-from dvc_codec.networks.blocks import RateGain, ResidualBlock, Up, activate, conv, join
+from dvc_codec.networks.blocks import RateGain, ResidualBlock, Up, activate, conv, join, plain
 from dvc_codec.networks.compensation import Context
 from dvc_codec.networks.config import PFrameConfig
 from dvc_codec.networks.planes import PACKED_CHANNELS, Planes
@@ -88,6 +88,6 @@ class LoopFilter(nn.Module):
         x4 = self.down4(x)
         x8 = self.block8(self.to8(activate(x4)) + context.eighth)
         x4 = activate(self.up4(x4 + self.from8(activate(x8))))
-        correction = self.leave(x4).float() * (0.15 * unit)
+        correction = plain(self.leave(x4)) * (0.15 * unit)
         features: Tensor = self.features(x4)
         return picture + correction, features

@@ -17,6 +17,7 @@ from dvc_codec.codec.p_frame import PFrameCodec, code_frame, table_costs
 from dvc_codec.codec.registry import build
 from dvc_codec.entropy.tables import ONE, Counts, Tables
 from dvc_codec.networks.planes import Planes, from_bytes
+from dvc_codec.networks.rate import ENCODER_TRADE
 from dvc_codec.training.clips import load_shards
 from dvc_codec.training.intra_frames import hevc_intra
 
@@ -30,6 +31,7 @@ def load_checkpoint(path: Path, network: str = "dvc") -> PFrameCodec:
     for parameter in codec.parameters():
         parameter.requires_grad_(False)
     codec.network.fast = has_fast_bfloat16()
+    codec.trade = ENCODER_TRADE
     return codec.eval()
 
 
