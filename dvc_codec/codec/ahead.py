@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,10 +17,11 @@ class _Failed:
 _END = object()
 
 
-def ahead(items: Iterator[T], depth: int = 2) -> Iterator[T]:
+def ahead(items: Iterator[T], depth: int = 2) -> Generator[T]:
     """The same items in the same order, made up to ``depth`` ahead in a thread of its own.
 
-    What ``items`` raises is raised here, in its place. Closing this generator ends the thread.
+    What ``items`` raises is raised here, in its place. Closing this generator ends the thread: use
+    it in ``contextlib.closing``, or what ``items`` reads may be closed under the thread's hands.
     """
     ready: queue.Queue[object] = queue.Queue(depth)
     stop = threading.Event()

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,17 +155,18 @@ class Decoder:
             rotation=h.rotation,
         )
 
-    def frames(self, first: int = 0, count: int | None = None) -> Iterator[tuple[Frame, bool]]:
+    def frames(self, first: int = 0, count: int | None = None) -> Generator[tuple[Frame, bool]]:
         """Frames from number ``first`` on, each with whether it is exactly the encoder's picture
-        (by its hash).
+        (by its hash). Close it before the decoder where it is not used up: a thread reads ahead.
         """
         last = self.frame_count if count is None else min(self.frame_count, first + count)
         decoder = FrameDecoder(self._model, self.header)
-        for position, parsed in ahead(self._parsed(first, last)):
-            picture = decoder.decode(parsed)
-            if position >= first:
-                record = parsed.record
-                yield Frame(picture, record.pts), hash_of(picture) == record.picture_hash
+        with closing(ahead(self._parsed(first, last))) as all_parsed:
+            for position, parsed in all_parsed:
+                picture = decoder.decode(parsed)
+                if position >= first:
+                    record = parsed.record
+                    yield Frame(picture, record.pts), hash_of(picture) == record.picture_hash
 
     def _parsed(self, first: int, last: int) -> Iterator[tuple[int, Parsed]]:
         """Numbers and symbols of the frames of all groups that hold any of [first, last)."""
@@ -236,7 +237,7 @@ def decode_file(
         first = decoder.frame_at(start) if start else 0
         total = decoder.frame_count - first
         writer = stack.enter_context(open_writer(target, decoder.info, lossless=lossless))
-        for frame, exact in decoder.frames(first, frames):
+        for frame, exact in stack.enter_context(closing(decoder.frames(first, frames))):
             writer.write(frame.picture, frame.pts)
             done.frames += 1
             done.differing += not exact

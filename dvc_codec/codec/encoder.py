@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -176,7 +176,8 @@ def encode_file(
         pending: list[FrameRecord] = []
         writer = stack.enter_context(Writer(target, _header(info, model, lagrangian, gop)))
         copy = stack.enter_context(open_writer(recon, info)) if recon else None
-        for starts, frame in ahead(schedule(iter(reader), gop, scene_cuts=scene_cuts)):
+        groups = schedule(iter(reader), gop, scene_cuts=scene_cuts)
+        for starts, frame in stack.enter_context(closing(ahead(groups))):
             if starts and pending:
                 _write_gop(writer, pending, summary)
             encoded = encoder.encode(frame, starts)

@@ -1,5 +1,6 @@
 """Whole files: what the encoder saw is what the decoder gives, of every kind of video."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,28 @@ def test_decoding_starts_inside_the_file(tmp_path: Path, model: Model, start: fl
     with pytest.raises(OutOfRange, match=r"0\.320 s"):
         decode_file(tmp_path / "v.dvc", tmp_path / "out.y4m", start=start, model=model)
     assert not (tmp_path / "out.y4m").exists()
+
+
+class Enough(Exception):
+    """What a caller may raise in the middle."""
+
+
+def test_no_thread_reads_on_after_an_error(tmp_path: Path, model: Model) -> None:
+    """Not even where somebody holds the error, and with it everything that was going on."""
+
+    def enough(*_: object) -> None:
+        raise Enough
+
+    code(tmp_path, panned_texture(frames=8), model)
+    names = [tmp_path / name for name in ("in.y4m", "v.dvc", "out.y4m")]
+    held = []
+    with pytest.raises(Enough) as error:
+        encode_file(names[0], names[1], lagrangian=512, model=model, progress=enough)
+    held.append(error)
+    with pytest.raises(Enough) as error:
+        decode_file(names[1], names[2], model=model, progress=enough)
+    held.append(error)
+    assert "ahead" not in {thread.name for thread in threading.enumerate()}
 
 
 @pytest.mark.parametrize("options", [{"gop": 0}, {"gop": 1025}, {"lagrangian": 63.0}])
