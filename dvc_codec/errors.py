@@ -16,8 +16,9 @@ WrongModel         7          the weights are not the ones the .dvc file was mad
 OutOfRange         8          a parameter outside its range
 CannotWrite        9          the target cannot be written, or the disk is full
 UnsupportedVideo   10         a video with something we do not code (transparency, ...)
-Interrupted        130        stopped by the user (Ctrl-C)
 =================  =========  =============================================================
+
+Signals are no errors of this kind: Ctrl-C and SIGTERM end with 130 and 143 (``cli/interrupt.py``).
 """
 
 from typing import ClassVar
@@ -81,9 +82,3 @@ class UnsupportedVideo(DvcError):
     """A video with something we do not code, such as transparency."""
 
     exit_code = 10
-
-
-class Interrupted(DvcError):
-    """Stopped by the user (Ctrl-C)."""
-
-    exit_code = 130

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from dvc_codec import __version__
 from dvc_codec.cli import decode, encode, evaluate, info
-from dvc_codec.cli.interrupt import interruptible, seen
+from dvc_codec.cli.interrupt import exit_code, interruptible, seen
 from dvc_codec.cli.options import Parser
-from dvc_codec.errors import DvcError, Interrupted
+from dvc_codec.errors import DvcError
 
 BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
 
@@ -16,8 +16,8 @@ BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code (docs/usage.md has the table).
 
-    An error of the user's is one line on standard error, Ctrl-C included; whoever closes the pipe
-    we write to (``| head``) knows it and is told nothing.
+    An error of the user's is one line on standard error, Ctrl-C and SIGTERM included; whoever
+    closes the pipe we write to (``| head``) knows it and is told nothing.
     """
     try:
         with interruptible():
@@ -55,7 +55,7 @@ def command_line() -> Parser:
 
 def _interrupted() -> int:
     print("dvc-codec: interrupted; no file was finished", file=sys.stderr)
-    return Interrupted.exit_code
+    return exit_code()
 
 
 def _hush() -> int:

@@ -196,8 +196,11 @@ def test_a_reader_that_leaves_is_told_nothing(coded: Path, weights: Path) -> Non
         assert process.wait() == 141
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs SIGINT")
-def test_ctrl_c_leaves_nothing(tmp_path: Path, weights: Path) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_leave_nothing(
+    tmp_path: Path, weights: Path, number: int, code: int
+) -> None:
     source = write_video(tmp_path / "in.y4m", 500 * moving_square(frames=1))
     words = ["encode", source, tmp_path / "v.dvc", "--model", weights, "--gop", "1"]
     others = ["--recon", tmp_path / "r.y4m", "--csv", tmp_path / "t.csv"]
@@ -207,9 +210,9 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, weights: Path) -> None:
         assert process.stderr is not None
         while not (tmp_path / "r.y4m.part").exists() and process.poll() is None:
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         lines = process.stderr.read().splitlines()
-        assert process.wait() == 130
+        assert process.wait() == code
     assert len(lines) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["in.y4m"]
 

@@ -1,4 +1,4 @@
-"""Ctrl-C is not lost where a library swallows it."""
+"""Ctrl-C and SIGTERM are not lost where a library swallows them."""
 
 import os
 import signal
@@ -7,20 +7,23 @@ from contextlib import suppress
 
 import pytest
 
-from dvc_codec.cli.interrupt import check, interruptible, seen
+from dvc_codec.cli.interrupt import check, exit_code, interruptible, seen
 
 
-def test_a_swallowed_ctrl_c_is_raised_at_the_next_check() -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.skipif(os.name == "nt", reason="os.kill ends the process there")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_swallowed_signal_is_raised_at_the_next_check(number: int, code: int) -> None:
+    before = signal.getsignal(number)
     with interruptible():
         check()
         with suppress(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
             time.sleep(1)
         assert seen()
+        assert exit_code() == code
         with pytest.raises(KeyboardInterrupt):
             check()
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
 
 
 def test_a_new_run_knows_nothing_of_the_last() -> None:
