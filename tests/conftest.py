@@ -1,6 +1,12 @@
 """What all tests may ask for."""
 
+import os
 from pathlib import Path
+
+# Before anything imports torch, and for every process that a test starts: pictures here are small,
+# and threads that wait for each other on a busy machine take longer than the work. Tests about
+# threads say --threads.
+os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 
 import pytest
 
@@ -35,4 +41,16 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return shipped
     path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
     save_model(untrained_model().codec, path, "untrained, for tests")
+    return path
+
+
+@pytest.fixture(scope="session")
+def shaken_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file whose networks matter, shipped or not."""
+    from dvc_codec.codec.model import save_model
+    from dvc_codec.codec.p_frame import PFrameCodec
+    from tests.shaken import shaken
+
+    path = tmp_path_factory.mktemp("weights") / "shaken.safetensors"
+    save_model(shaken(PFrameCodec()), path, "shaken, for tests")
     return path

@@ -50,25 +50,6 @@ def coded(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
     return target
 
 
-@pytest.mark.parametrize("size", [(64, 48), (65, 33)])
-def test_any_number_of_threads_gives_the_encoders_pictures(
-    tmp_path: Path, weights: Path, size: tuple[int, int]
-) -> None:
-    source = write_video(tmp_path / "in.y4m", panned_texture(size=size, frames=5))
-    coded = []
-    for threads in (1, 2):
-        recon, out = tmp_path / f"recon{threads}.y4m", tmp_path / f"out{threads}.y4m"
-        target = tmp_path / f"{threads}.dvc"
-        common = ("--model", weights, "--threads", threads)
-        assert run("encode", source, target, "--recon", recon, *common).returncode == 0
-        done = run("decode", tmp_path / "1.dvc", out, *common)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert "5 frames, bit-exact" in done.stdout
-        assert out.read_bytes() == (tmp_path / "recon1.y4m").read_bytes()
-        coded.append(target.read_bytes())
-    assert coded[0] == coded[1]
-
-
 def test_the_final_line_and_the_json_say_what_is_in_the_file(
     tmp_path: Path, weights: Path, clip: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

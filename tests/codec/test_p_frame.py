@@ -25,6 +25,7 @@ from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.planes import Planes
 from dvc_codec.training.loss import distortion
 from tests.moving import moving_square, noise, panned_texture, still
+from tests.shaken import shaken
 
 RATE = torch.tensor([42])
 
@@ -74,19 +75,6 @@ def encode(codec: PFrameCodec, pictures: list[Planes], rate: Tensor = RATE) -> l
 def mean_distortion(frames: list[Encoded], pictures: list[Planes]) -> float:
     pairs = zip(frames, pictures[1:], strict=True)
     return float(np.mean([float(distortion(f.coded.state.reference.picture, p)) for f, p in pairs]))
-
-
-def shaken(codec: PFrameCodec) -> PFrameCodec:
-    """As training may leave it: every correction is something."""
-    torch.manual_seed(2)
-    with torch.no_grad():
-        for name, parameter in codec.named_parameters():
-            if name.startswith("prior.") and name.endswith("out.bias"):
-                parameter.add_(15 * torch.randn_like(parameter) - 15)
-            elif "transform" not in name and "luma." not in name and "chroma." not in name:
-                parameter.add_(0.02 * torch.randn_like(parameter))
-    codec.prior.bake()
-    return codec
 
 
 def test_an_untrained_codec_codes_and_pays_for_quality(codec: PFrameCodec) -> None:
