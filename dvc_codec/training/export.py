@@ -29,8 +29,8 @@ CARD = """# {name}
 |---|---|
 | network | `{network}`, {parameters:,} parameters, float16; integers of the entropy model exact |
 | SHA-256 | `{sha256}` |
-| training | {step} steps of `dvc_codec.training.fit`: what and how long, in docs/experiments.md |
-| data | clips of public repositories' demonstration videos, for research use; none is shipped |
+| training | {step} steps of `dvc_codec.training.fit`, see docs/experiments.md |
+| data | clips of public demonstration videos, for research use; none is shipped |
 | tables | counted over {clips} training clips |
 | measured | docs/benchmarks.md: real files, anchors in the same run |
 | meant for | natural video, 8-bit 4:2:0, lambda 64 to 4096, PSNR; not tuned to any metric of the eye |
