@@ -33,7 +33,7 @@ CARD = """# {name}
 | data | clips of public demonstration videos, for research use; none is shipped |
 | tables | counted over {clips} training clips |
 | measured | docs/benchmarks.md: real files, anchors in the same run |
-| meant for | natural video, 8-bit 4:2:0, lambda 64 to 4096, PSNR; not tuned to any metric of the eye |
+| meant for | natural video, 8-bit 4:2:0, lambda 64 to 4096; trained for PSNR, not for the eye |
 | licence | MIT, as the project |
 
 A .dvc file names its weights by the SHA-256 above and is decoded with no others.
