@@ -177,7 +177,9 @@ def encode_file(
         writer = stack.enter_context(Writer(target, _header(info, model, lagrangian, gop)))
         copy = stack.enter_context(open_writer(recon, info)) if recon else None
         groups = schedule(iter(reader), gop, scene_cuts=scene_cuts)
-        for starts, frame in stack.enter_context(closing(ahead(groups))):
+        frames_ahead = stack.enter_context(closing(ahead(groups)))
+        stack.callback(reader.stop)  # first of all, or its thread might wait for ever
+        for starts, frame in frames_ahead:
             if starts and pending:
                 _write_gop(writer, pending, summary)
             encoded = encoder.encode(frame, starts)

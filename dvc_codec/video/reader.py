@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import select
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -136,13 +137,19 @@ class VideoReader:
     ) -> None:
         self.close()
 
+    def stop(self) -> None:
+        """Let a thread that waits for standard input, in this reader, find its end at once."""
+        if isinstance(self._source, _StandardInput):
+            self._source.stopped = True
+
     def close(self) -> None:
         """Let go of the file. Frames already given out stay valid."""
         self._container.close()
 
     def _open(self) -> None:
         """Open the file at its beginning: sets ``_container`` and ``_stream``."""
-        self._container = _open_container(self._path, self._name, self._raw)
+        self._source = _source(self._path)
+        self._container = _open_container(self._source, self._path, self._name, self._raw)
         try:
             self._stream = _video_stream(self._container, self._name)
         except BaseException:
@@ -265,7 +272,28 @@ def _check_raw(raw: RawFormat) -> None:
         ) from error
 
 
-def _open_container(path: str, name: str, raw: RawFormat | None) -> InputContainer:
+class _StandardInput:
+    """Standard input whose reader can be stopped while whoever writes to it says nothing."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    def read(self, size: int) -> bytes:
+        number = sys.stdin.fileno()
+        while not self.stopped:
+            if select.select([number], [], [], 0.1)[0]:
+                return os.read(number, size)
+        return b""
+
+
+def _source(path: str) -> Any:
+    """What FFmpeg is to read."""
+    if path != STDIN:
+        return f"file:{path}"  # without "file:", "a:b.mp4" would name a protocol
+    return sys.stdin.buffer if os.name == "nt" else _StandardInput()  # no select on pipes there
+
+
+def _open_container(source: Any, path: str, name: str, raw: RawFormat | None) -> InputContainer:
     options = {"protocol_whitelist": "file"}  # a play list must not make us call the network
     container_format = None
     if raw is not None:
@@ -277,13 +305,10 @@ def _open_container(path: str, name: str, raw: RawFormat | None) -> InputContain
         }
     elif path == STDIN:
         container_format = "yuv4mpegpipe"
-    source: Any = sys.stdin.buffer
     if path != STDIN:
         _check_readable(path)
         if raw is not None:
             _check_whole_frames(path, raw)
-        # Without it, "a:b.mp4" would name a protocol.
-        source = f"file:{path}"
     try:
         container: InputContainer = av.open(source, "r", format=container_format, options=options)
         return container

@@ -198,6 +198,23 @@ def test_ctrl_c_and_sigterm_leave_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["in.y4m"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+def test_sigterm_ends_a_wait_for_standard_input(tmp_path: Path, weights: Path, clip: Path) -> None:
+    words = command("encode", "-", tmp_path / "v.dvc", "--model", weights)
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=REPOSITORY
+    ) as process:
+        assert process.stdin is not None and process.stderr is not None
+        process.stdin.write(clip.read_bytes())
+        process.stdin.flush()  # and nothing more comes, but no end either
+        while not (tmp_path / "v.dvc.part").exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=60) == 143
+        assert process.stderr.read().count(b"\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in.y4m"]
+
+
 @pytest.mark.parametrize("door", ["encode.py", "decode.py"])
 def test_short_doors_lead_to_the_same_place(door: str) -> None:
     done = subprocess.run(
