@@ -19,6 +19,7 @@ from dvc_codec.codec.p_frame import PFrameCodec
 from dvc_codec.codec.registry import build, build_from, describe, read_config
 from dvc_codec.errors import FileMissing, WrongModel
 from dvc_codec.networks.blocks import use_channels_last
+from dvc_codec.networks.rate import ENCODER_TRADE
 
 DEFAULT = "dvc-1"  # dvc_codec/weights/<name>.safetensors
 # One entry, as safetensors writes several in an order that differs from time to time, and with it
@@ -66,6 +67,7 @@ def load_model(path: Path | None = None, *, fast: bool | None = None) -> Model:
     except RuntimeError as error:  # tensors are missing, too many, or of another shape
         raise _not_ours(source, error) from error
     codec.network.fast = has_fast_bfloat16() if fast is None else fast
+    codec.trade = ENCODER_TRADE
     return Model(name, hashlib.sha256(data).digest(), _for_use(codec))
 
 
