@@ -8,6 +8,8 @@ import copy
 import csv
 import math
 import os
+import signal
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +131,9 @@ def fit(plan: Plan) -> None:
     with (plan.out / "log.csv").open("a", newline="") as file:
         log = csv.writer(file)
         rows: list[list[float]] = []
-        while step < plan.steps and time.monotonic() - begun < plan.hours * 3600:
+        stop = _told_to_stop()
+        in_time = plan.hours * 3600
+        while step < plan.steps and time.monotonic() - begun < in_time and not stop.is_set():
             rate = learning_rate_at(plan, step)
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["scale"]
@@ -158,6 +162,15 @@ def fit(plan: Plan) -> None:
                 _save(checkpoint, codec, ema, optimiser, step, skipped)
                 saved = time.monotonic()
     _save(checkpoint, codec, ema, optimiser, step, skipped)
+
+
+def _told_to_stop() -> threading.Event:
+    """Set by SIGTERM or Ctrl-C: the step that runs is finished and a checkpoint written."""
+    stop = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def _save(

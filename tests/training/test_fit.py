@@ -1,6 +1,8 @@
 """The trainer: it learns, stops, and goes on where it stopped."""
 
 import copy
+import os
+import signal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -209,3 +211,23 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted(
     kept = checkpoint(plan)
     assert kept["skipped"] == 2
     assert all(bool(t.isfinite().all()) for t in kept["codec"].values())
+
+
+def test_sigterm_ends_with_a_checkpoint(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told to stop in its second step, it finishes that one and saves."""
+    original, steps = trainer.rollout_loss, []
+
+    def told(*arguments: Any) -> Any:
+        steps.append(1)
+        if len(steps) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments)
+
+    monkeypatch.setattr(trainer, "rollout_loss", told)
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    try:
+        fit(plan)
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
+    assert checkpoint(plan)["step"] == 2
