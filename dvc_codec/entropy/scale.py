@@ -113,13 +113,14 @@ class ScaleModel(nn.Module):
 
     def compress(self, magnitudes: Tensor) -> Tensor:
         """Magnitudes -> 8 log2(1 + m), rounded: how the network sees them. Integers in [0, 64]."""
-        return self.log_magnitudes[magnitudes.clamp(max=LOG_ENTRIES - 1).int()]
+        return look_up(self.log_magnitudes, magnitudes)
 
     def first(self, before: Tensor, side: Tensor) -> Tensor:
         """Fine levels (B, C, h, w) of the first step.
 
         ``before``: magnitudes (B, C, h, w); ``side``: integers in [0, 127].
         """
+        before, side = _channels_last(before), _channels_last(side)
         return self._levels(self._base(before) if self.formula else None, before, side, None)
 
     def second(self, before: Tensor, side: Tensor, now: Tensor) -> Tensor:
@@ -127,6 +128,7 @@ class ScaleModel(nn.Module):
 
         ``now``: magnitudes of the first step, zero where not yet decoded.
         """
+        before, side, now = _channels_last(before), _channels_last(side), _channels_last(now)
         formula = None
         if self.formula:
             activity = 30 * around(now.sum(1, keepdim=True))
@@ -144,7 +146,7 @@ class ScaleModel(nn.Module):
         seen = [side]
         level: Tensor | float = 0.0
         if formula is not None:
-            level = self.formula_levels[formula.clamp_(max=FORMULA_ENTRIES - 1).int()]
+            level = look_up(self.formula_levels, formula)
             seen += [(level / 4).floor_(), self.compress(before)]
         if now is not None:
             seen.append(self.compress(now))
@@ -161,6 +163,20 @@ class ScaleModel(nn.Module):
             layer.check_exact(LEVELS * FINE // 4)
         for layer in (self.first_out, self.second_out):
             layer.check_exact(255)
+
+
+def look_up(table: Tensor, at: Tensor) -> Tensor:
+    """``table`` (n,) at these non-negative integers (any shape); the last entry beyond its end."""
+    cells = at.clamp(max=len(table) - 1).int()
+    if at.dim() == 4:
+        cells = cells.permute(0, 2, 3, 1)  # the order in memory
+    found = table.index_select(0, cells.flatten()).view(cells.shape)  # 8 times faster than [cells]
+    return found.permute(0, 3, 1, 2) if at.dim() == 4 else found
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """The layout that convolutions like, from the start, so that nothing is laid out anew."""
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def index_of(fine: Tensor) -> Tensor:
