@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dvc_codec.cli.frame_table import FrameTable
+from dvc_codec.cli.interrupt import check
 from dvc_codec.cli.options import (
     STANDARD,
     Commands,
@@ -106,6 +107,7 @@ def run(arguments: argparse.Namespace) -> None:
             model=model,
             raw=raw,
             progress=follow,
+            waiting=check,
         )
     if summary.converted_from:
         notes.append(f"{arguments.source}: {summary.converted_from} was converted to 8-bit 4:2:0")

@@ -2,11 +2,20 @@
 
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def _next(ready: queue.Queue[object], waiting: Callable[[], None] | None) -> object:
+    while True:
+        try:
+            return ready.get(timeout=None if waiting is None else 0.5)
+        except queue.Empty:
+            assert waiting is not None
+            waiting()
 
 
 @dataclass(frozen=True)
@@ -17,9 +26,12 @@ class _Failed:
 _END = object()
 
 
-def ahead(items: Iterator[T], depth: int = 2) -> Generator[T]:
+def ahead(
+    items: Iterator[T], depth: int = 2, *, waiting: Callable[[], None] | None = None
+) -> Generator[T]:
     """The same items in the same order, made up to ``depth`` ahead in a thread of its own.
 
+    ``waiting`` is called twice a second while there is nothing yet: it may raise.
     What ``items`` raises is raised here, in its place. Closing this generator ends the thread: use
     it in ``contextlib.closing``, or what ``items`` reads may be closed under the thread's hands.
     """
@@ -47,7 +59,7 @@ def ahead(items: Iterator[T], depth: int = 2) -> Generator[T]:
     thread = threading.Thread(target=work, name="ahead", daemon=True)
     thread.start()
     try:
-        while (item := ready.get()) is not _END:
+        while (item := _next(ready, waiting)) is not _END:
             if isinstance(item, _Failed):
                 raise item.error
             yield item  # type: ignore[misc]

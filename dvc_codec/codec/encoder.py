@@ -144,6 +144,7 @@ def encode_file(
     model: Model | None = None,
     raw: RawFormat | None = None,
     progress: Callable[[Summary, VideoInfo], None] | None = None,
+    waiting: Callable[[], None] | None = None,
 ) -> Summary:
     """Encode a video file into a .dvc file.
 
@@ -160,6 +161,7 @@ def encode_file(
         model: weights; the shipped ones by default.
         raw: the format of a headerless .yuv source.
         progress: called after every frame.
+        waiting: called while a slow source keeps us waiting; may raise.
 
     Raises:
         DvcError: its subclasses say what; nothing is left under the final name.
@@ -177,7 +179,7 @@ def encode_file(
         writer = stack.enter_context(Writer(target, _header(info, model, lagrangian, gop)))
         copy = stack.enter_context(open_writer(recon, info)) if recon else None
         groups = schedule(iter(reader), gop, scene_cuts=scene_cuts)
-        frames_ahead = stack.enter_context(closing(ahead(groups)))
+        frames_ahead = stack.enter_context(closing(ahead(groups, waiting=waiting)))
         stack.callback(reader.stop)  # first of all, or its thread might wait for ever
         for starts, frame in frames_ahead:
             if starts and pending:
