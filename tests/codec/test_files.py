@@ -148,8 +148,8 @@ def test_no_thread_reads_on_after_an_error(
     held: list[object] = []
 
     def holding(make: Callable[..., object]) -> Callable[..., object]:
-        def made(*arguments: object) -> object:
-            held.append(make(*arguments))
+        def made(*arguments: object, **named: object) -> object:
+            held.append(make(*arguments, **named))
             return held[-1]
 
         return made
