@@ -27,6 +27,11 @@ def rate_index(lagrangian: float) -> int:
     return math.floor((RATES - 1) / 6 * math.log2(lagrangian / LOWEST_LAMBDA) + 0.5)
 
 
+def lambda_at(rate: int) -> float:
+    """The lambda of one rate index: :func:`lagrangian` for a plain number."""
+    return LOWEST_LAMBDA * 2 ** (6 * rate / (RATES - 1))
+
+
 def lagrangian(rate: Tensor) -> Tensor:
     """Rate indices (B,) -> lambda (B,), float32."""
     return LOWEST_LAMBDA * torch.exp2(6 * rate.float() / (RATES - 1))

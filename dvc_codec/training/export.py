@@ -17,7 +17,7 @@ from dvc_codec.codec.p_frame import PFrameCodec, code_frame, table_costs
 from dvc_codec.codec.registry import build
 from dvc_codec.entropy.tables import ONE, Counts, Tables
 from dvc_codec.networks.planes import Planes, from_bytes
-from dvc_codec.networks.rate import ENCODER_TRADE
+from dvc_codec.networks.rate import ENCODER_TRADE, lambda_at
 from dvc_codec.training.clips import load_shards
 from dvc_codec.training.intra_frames import hevc_intra
 
@@ -61,7 +61,7 @@ def count_symbols(codec: PFrameCodec, clips: Tensor, seed: int = 0) -> dict[str,
     for clip in clips:
         rate = int(random.integers(64))
         luma, chroma = _planes(clip[0])
-        state = codec.start(_batch(*hevc_intra(luma, chroma, 64 * 2 ** (6 * rate / 63))))
+        state = codec.start(_batch(*hevc_intra(luma, chroma, lambda_at(rate))))
         tables: Mapping[str, Tables] = codec.prior.tables()
         for planar in clip[1:]:
             costs = table_costs(codec.prior, tables)

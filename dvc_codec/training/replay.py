@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dvc_codec.codec.p_frame import State
 from dvc_codec.networks.planes import Planes, from_bytes
+from dvc_codec.networks.rate import lambda_at
 from dvc_codec.training.clips import crop
 
 # decoded luma (h, w) and chroma (2, h/2, w/2), uint8, of an I frame of this picture at this lambda
@@ -156,7 +157,7 @@ class ReplayPool:
             rate=int(r.integers(64)) if r.random() < 0.4 else int(r.integers(16, 58)),
         )
         luma, chroma = self._picture(sequence, 0)
-        lagrangian = 64 * 2 ** (6 * sequence.rate / 63)
+        lagrangian = lambda_at(sequence.rate)
         coded = self.code_intra(luma, chroma, lagrangian)
         with torch.no_grad():
             state = self.start(self._batch([coded]))
