@@ -229,7 +229,8 @@ def _choose_in_steps(
     sent = torch.zeros_like(clipped)
     means: Tensor | float = 0.0
     fine = None
-    for number, mask in enumerate(scale.masks(*latents.shape[-2:], latents.device)):
+    height, width = latents.shape[-2:]
+    for number, mask in enumerate(scale.masks(height, width, latents.device)):
         mean, levels = scale.step(number, before, side, sent, means + sent)
         sent = torch.where(mask, quantise(clipped - mean, levels), sent)
         if isinstance(mean, Tensor):

@@ -1,4 +1,4 @@
-"""Symbols predicted from their neighbours: for planes that are smooth, such as the motion of blocks.
+"""Symbols predicted from their neighbours: for smooth planes, such as the motion of blocks.
 
 A plane is coded on ever finer grids, each cell predicted from the four already decoded around it:
 
@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dvc_codec.entropy.scale import FINE, LEVELS, IntegerConv, ScaleModel, around, look_up
+from dvc_codec.entropy.law import FINE, LEVELS
+from dvc_codec.entropy.scale import IntegerConv, ScaleModel, look_up
 
 STEPS = 5
 AXES = ((0, 1), (0, -1), (1, 0), (-1, 0))

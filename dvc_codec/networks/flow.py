@@ -147,8 +147,8 @@ def least_squares(reference: Tensor, current: Tensor, flow: Tensor, pull: Tensor
     Args:
         reference, current: luma (B, 1, H, W).
         flow: (B, 2, H/4, W/4) in cells of that grid.
-        pull: (B, 1, 1), weight of the distance from the neighbours' mean, in squared gradient: holds
-            cells without texture.
+        pull: (B, 1, 1), weight of the distance from the neighbours' mean, in squared gradient:
+            holds cells without texture.
 
     Returns:
         The flow, moved by at most a pixel.

@@ -50,7 +50,7 @@ class MotionAutoencoder(nn.Module):
         return steady + 0.1 * present * correction.float()
 
     def analyse(self, flow: Tensor, predicted: Tensor, rate_index: Tensor) -> tuple[Tensor, Tensor]:
-        """-> latents of the blocks' means (B, 2, H/16, W/16) and of the rest (B, 30, H/16, W/16)."""
+        """-> latents (B, 2, H/16, W/16) of the blocks' means, (B, 30, H/16, W/16) of the rest."""
         latents: Tensor = self.transform(flow - predicted) / self.steps(rate_index)
         return latents[:, self.means], latents[:, self.details]
 
