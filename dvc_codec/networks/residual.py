@@ -13,7 +13,7 @@ from dvc_codec.networks.rate import Steps
 from dvc_codec.networks.transform import BlockTransform
 
 LUMA_BLOCK = CHROMA_BLOCK = 8
-FINER = 0.75  # of the closed-form step, measured: flat between 0.7 and 1
+FINER = 0.56  # of the closed-form step, measured (docs/experiments.md#steps)
 
 
 class ResidualAutoencoder(nn.Module):
