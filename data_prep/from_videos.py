@@ -207,7 +207,9 @@ class _Septuplets:
         folder.mkdir(parents=True, exist_ok=True)
         for number, planar in enumerate(clip):
             frame = av.VideoFrame.from_ndarray(planar, format="yuv420p").reformat(format="rgb24")
-            (folder / f"im{number + 1}.png").write_bytes(png(np.asarray(frame.to_ndarray(), np.uint8)))
+            (folder / f"im{number + 1}.png").write_bytes(
+                png(np.asarray(frame.to_ndarray(), np.uint8))
+            )
         self._lists[part].append(place)
         self._number += 1
 
