@@ -212,7 +212,9 @@ class CodecTraining(pl.LightningModule):
         """A row of the log: means since the last one. Raises Diverged."""
         if self._window is None:
             return
-        *sums, counted = self._window.tolist()
+        whole = self.trainer.strategy.reduce(self._window, reduce_op="mean")  # of all processes
+        assert isinstance(whole, Tensor)
+        *sums, counted = whole.tolist()
         done, self._window, self._in_window = self._in_window, None, 0
         self.skipped += done - round(counted)
         means = [s / max(1.0, counted) for s in sums]
