@@ -32,7 +32,8 @@ def save_sheet(module: Any, taken: Taken, step: int) -> Path:
     picture = Planes(*(plane[:rows] for plane in taken.pictures[0]))
     maps: list[Tensor] = []
     coded = code_frame(module.ema, picture, state, rates)
-    for name, symbols in coded.symbols.items():
+    sent = getattr(coded, "sent", coded.symbols)  # what is coded, where symbols are predicted
+    for name, symbols in sent.items():
         bits = law_costs(name, coded.fine[name])(symbols).sum(1, keepdim=True)
         stride = picture.luma.shape[-1] // bits.shape[-1]
         maps.append(F.interpolate(bits / stride**2, scale_factor=stride, mode="nearest"))
