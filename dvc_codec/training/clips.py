@@ -1,15 +1,17 @@
 """Training clips, resident in memory: a data set decoded once into one uint8 tensor.
 
-Two layouts are known by what lies in the folder:
+Layouts are known by what lies in the folder:
 
 - packed shards: ``clips.csv`` (shard, first_frame, frames) beside ``shard-N.mp4``, files of equal
   clips, each starting with a key frame; made by ``data_prep/from_videos.py``;
 - Vimeo-90k's: ``sequences/00001/0001/im1.png`` to ``im7.png`` and a list such as
-  ``sep_trainlist.txt``.
+  ``sep_trainlist.txt``;
+- tar files of clips, KEY.mp4 each (WebDataset's manner; ``data_prep/tars.py``).
 """
 
 import csv
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dvc_codec.errors import DamagedFile, FileMissing, NotAVideo
-from dvc_codec.training.frames import decode_shard, read_septuplet
+from dvc_codec.training.frames import decode_clip, decode_shard, read_septuplet
 
 Planar = NDArray[np.uint8]  # (3 H / 2, W): all of Y, then U, then V
 SEPTUPLET = 7
@@ -68,6 +70,8 @@ def load_clips(
         wanted, decode = _shards(folder)
     elif (folder / "sequences").is_dir():
         wanted, decode = _septuplets(folder)
+    elif folder.is_dir() and list(folder.glob("*.tar")):
+        wanted, decode = _tars(folder)
     else:
         raise FileMissing(
             f"{folder}: no index of clips here; expected clips.csv beside shard-0.mp4 "
@@ -149,6 +153,27 @@ def _septuplets(folder: Path) -> tuple[list[int], Decode]:
             yield number, read_septuplet(folder / "sequences" / names[number], SEPTUPLET)
 
     return list(range(len(names))), decode
+
+
+def _tars(folder: Path) -> tuple[list[int], Decode]:
+    places: list[tuple[Path, str]] = []
+    for path in sorted(folder.glob("*.tar")):
+        try:
+            with tarfile.open(path) as tar:
+                places += [(path, name) for name in tar.getnames() if name.endswith(".mp4")]
+        except (tarfile.TarError, OSError) as error:
+            raise DamagedFile(f"{path}: cannot be read as tar: {error}") from error
+
+    def decode(chosen: list[int]) -> Iterator[Entry]:
+        for path in sorted({places[n][0] for n in chosen}):
+            with tarfile.open(path) as tar:
+                for number in (n for n in chosen if places[n][0] == path):
+                    name = places[number][1]
+                    member = tar.extractfile(name)
+                    content = member.read() if member else b""
+                    yield number, decode_clip(content, f"{path}: {name}")
+
+    return list(range(len(places))), decode
 
 
 def _shape(shape: tuple[int, ...]) -> str:

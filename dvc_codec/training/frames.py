@@ -1,5 +1,6 @@
 """Files of training clips to arrays, with PyAV, or with OpenCV where that is all there is."""
 
+import io
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -45,6 +46,17 @@ def decode_shard(
             yield np.stack([held[n] for n in wanted])
 
 
+def decode_clip(content: bytes, name: str) -> Planar | str:
+    """A clip that is a file of its own: uint8 (frames, 3 H / 2, W), or why not."""
+    if not present("av"):
+        return f"{name}: needs PyAV"
+    try:
+        pictures = [picture for _, picture in _with_av(io.BytesIO(content))]
+    except (OSError, ValueError, IndexError) as error:
+        return f"{name}: {error}"
+    return np.stack(pictures) if pictures else f"{name}: holds no picture"
+
+
 def read_septuplet(folder: Path, length: int) -> Planar | str:
     """``im1.png`` and so on -> uint8 (length, 3 H / 2, W), or why not. RGB becomes BT.601 4:2:0."""
     pictures: list[Planar] = []
@@ -68,13 +80,16 @@ def _numbered_frames(path: Path, planar: bool) -> Iterator[tuple[int, Planar]]:
     return ((n, p[: len(p) * 2 // 3] if present("av") else p) for n, p in frames)
 
 
-def _with_av(path: Path) -> Iterator[tuple[int, Planar]]:
+def _with_av(source: Path | io.BytesIO) -> Iterator[tuple[int, Planar]]:
     """Frames by their time, so that one that does not decode shifts no other."""
     import av
     import av.error
     import av.logging
 
-    with av.logging.Capture(), av.open(str(path)) as container:
+    with (
+        av.logging.Capture(),
+        av.open(str(source) if isinstance(source, Path) else source, "r") as container,
+    ):
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         stream.codec_context.options = {"err_detect": "explode"}  # or damage would pass as picture

@@ -103,6 +103,21 @@ def test_opencv_reads_what_pack_writes_to_the_bit(
     assert float((with_av.float() - load_shards(tmp_path / "a").float()).abs().mean()) < 4
 
 
+def test_tars_of_clips_are_read(tmp_path: Path) -> None:
+    from data_prep.tars import write_tars
+
+    clips = moving_clips(3, size=(128, 64))
+    write_shards(clips, tmp_path / "a", per_shard=3)
+    assert write_tars(tmp_path / "a", tmp_path / "b", per_tar=2, crf=1) == 3
+    assert len(list((tmp_path / "b").iterdir())) == 2
+    found = load_clips(tmp_path / "b")
+    assert found.pictures.shape == clips.shape and not found.skipped
+    assert float((found.pictures.float() - clips.float()).abs().mean()) < 1.5
+    (tmp_path / "b" / "clips-00009.tar").write_bytes(b"no tar" * 100)
+    with pytest.raises(DamagedFile, match="cannot be read as tar"):
+        load_clips(tmp_path / "b")
+
+
 def test_split_is_of_one_place() -> None:
     """In a clip whose samples say where they are: luma and U its column, V its row, over 2."""
     x = np.broadcast_to(np.arange(96, dtype=np.uint8), (80, 96))
