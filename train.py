@@ -1,6 +1,8 @@
-"""A short door: `python train.py ...` is `python -m dvc_codec.training.fit ...`."""
+"""A short door to training: `python train.py` says what it can do."""
 
-from dvc_codec.training.fit import main
+import sys
+
+from dvc_codec.training.main import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -17,7 +17,7 @@ from dvc_codec.video import Picture
 # Without avif=1 lambda D + R is 0.6 % lower for 1.5 times the time; for that time preset 4 with it
 # gains 1.3 %. Preset 6 loses 1.8 % at half the time (docs/format.md#i-payloads). Chroma offsets,
 # quantiser matrices, sharpness and the filters' switches gain nothing.
-_PRESET = "5"
+_PRESET = "4"
 _OPTIONS = "avif=1:lp=1:aq-mode=0"
 
 _DELIMITER = b"\x12\0"

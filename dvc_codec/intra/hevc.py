@@ -49,8 +49,7 @@ class Hevc:
 
     def encode(self, picture: Picture, qp: int) -> bytes:
         check_qp(self.name, qp, self.qp_range)
-        options = {"preset": _PRESET, "tune": _TUNE, "x265-params": f"qp={qp}:{_OPTIONS}"}
-        stream = encode_still(picture, "libx265", options)
+        stream = encode_still(picture, "libx265", encoder_options(qp))
         slice_ = _lone_slice(stream, *padded_size(picture.width, picture.height))
         if slice_ is None:
             return bytes([OWN_SETS]) + stream
@@ -70,6 +69,11 @@ class Hevc:
                 f"I frame: HEVC payload of form {form.hex() or 'nothing'}, not 0 or 1"
             )
         return decode_still(stream, "hevc", width, height)
+
+
+def encoder_options(qp: int) -> dict[str, str]:
+    """What libx265 is told."""
+    return {"preset": _PRESET, "tune": _TUNE, "x265-params": f"qp={qp}:{_OPTIONS}"}
 
 
 def _lone_slice(stream: bytes, width: int, height: int) -> bytes | None:

@@ -1,6 +1,6 @@
 """From a checkpoint to weights that ship: integers baked, tables counted over training clips.
 
-python -m dvc_codec.training.export --checkpoint runs/a/last.ckpt --data DATA --out NAME.safetensors
+python train.py export --checkpoint runs/a/last.ckpt --data DATA --out NAME.safetensors
 """
 
 import argparse
@@ -14,12 +14,16 @@ from torch import Tensor
 from dvc_codec.codec import symbols
 from dvc_codec.codec.model import has_fast_bfloat16, save_model
 from dvc_codec.codec.p_frame import PFrameCodec, code_frame, table_costs
-from dvc_codec.codec.registry import build
+from dvc_codec.codec.registry import build, describe
 from dvc_codec.entropy.tables import ONE, Counts, Tables
-from dvc_codec.networks.planes import Planes, from_bytes
+from dvc_codec.errors import CannotWrite, OutOfRange, WrongModel
 from dvc_codec.networks.rate import ENCODER_TRADE, lambda_at
-from dvc_codec.training.clips import load_shards
+from dvc_codec.training.checkpoints import network_of, read, read_weights
+from dvc_codec.training.clips import load_shards, split
+from dvc_codec.training.crops import batch, whole
 from dvc_codec.training.intra_frames import hevc_intra
+from dvc_codec.training.logs import data_hash
+from dvc_codec.training.validation import cases_of_videos, measure_bytes
 
 MOST_WEIGHT = 1024  # observations that a table starts with, at most (docs/experiments.md#tables)
 
@@ -29,10 +33,10 @@ CARD = """# {name}
 |---|---|
 | network | `{network}`, {parameters:,} parameters, float16; integers of the entropy model exact |
 | SHA-256 | `{sha256}` |
-| training | {step} steps of `dvc_codec.training.fit`, see docs/experiments.md |
-| data | clips of public demonstration videos, for research use; none is shipped |
+| training | {step} steps in its last stage (docs/training.md), {skipped} of them left out |
+| data | `{data}`, {data_sha256} |
 | tables | counted over {clips} training clips |
-| measured | docs/benchmarks.md: real files, anchors in the same run |
+| measured | {measured} |
 | meant for | natural video, 8-bit 4:2:0, lambda 64 to 4096; trained for PSNR, not for the eye |
 | licence | MIT, as the project |
 
@@ -40,10 +44,20 @@ A .dvc file names its weights by the SHA-256 above and is decoded with no others
 """
 
 
-def load_checkpoint(path: Path, network: str = "dvc") -> PFrameCodec:
-    """The averaged weights of a checkpoint of :mod:`dvc_codec.training.fit`."""
-    codec = build(network, {})
-    codec.load_state_dict(torch.load(path, weights_only=True)["ema"])
+def load_checkpoint(path: Path, network: str | None = None) -> PFrameCodec:
+    """The averaged weights of a checkpoint.
+
+    ``network``: where the checkpoint does not say which it is of; "dvc" by default.
+    """
+    said = network_of(path)
+    name = network or str(said.pop("network", "dvc"))
+    said.pop("network", None)
+    codec = build(name, said)
+    try:
+        codec.load_state_dict(read_weights(path)[1])
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise WrongModel(f"{path}: not weights of the network {name}: {reason}") from error
     for parameter in codec.parameters():
         parameter.requires_grad_(False)
     codec.network.fast = has_fast_bfloat16()
@@ -60,13 +74,12 @@ def count_symbols(codec: PFrameCodec, clips: Tensor, seed: int = 0) -> dict[str,
     seen = {name: np.zeros_like(t.counts) for name, t in codec.prior.tables().items()}
     for clip in clips:
         rate = int(random.integers(64))
-        luma, chroma = _planes(clip[0])
-        state = codec.start(_batch(*hevc_intra(luma, chroma, lambda_at(rate))))
+        state = codec.start(batch([hevc_intra(*split(clip[0]), lambda_at(rate))]))
         tables: Mapping[str, Tables] = codec.prior.tables()
         for planar in clip[1:]:
             costs = table_costs(codec.prior, tables)
             coded = code_frame(
-                codec, _batch(*_planes(planar)), state, torch.tensor([rate]), costs, estimate=False
+                codec, whole(planar), state, torch.tensor([rate]), costs, estimate=False
             )
             collected = symbols.collect(codec.prior, coded.sent, coded.fine)
             adapted = symbols.adapt(tables, collected)
@@ -88,40 +101,73 @@ def starting_tables(law: Counts, seen: Counts, most_weight: int = MOST_WEIGHT) -
 
 
 def export(codec: PFrameCodec, clips: Tensor, out: Path, name: str) -> bytes:
-    """Bake, count, save. -> SHA-256 of the file."""
+    """Bake, count (where there are clips), save. -> SHA-256 of the file."""
     codec.prior.bake()
+    if not len(clips):
+        return save_model(codec, out, name)
     law = codec.prior.tables()
     for plane, seen in count_symbols(codec, clips).items():
         codec.prior.set_tables(plane, starting_tables(law[plane].counts, seen))
     return save_model(codec, out, name)
 
 
-def _planes(planar: Tensor) -> tuple[Tensor, Tensor]:
-    height = planar.shape[0] * 2 // 3
-    return planar[:height], planar[height:].view(2, height // 2, planar.shape[1] // 2)
+def measure(
+    codec: PFrameCodec, videos: Path, frames: int = 32, rates: tuple[int, ...] = (21, 42)
+) -> str:
+    """A line of the card: real payload bytes on the start of every video of a folder."""
+    said = []
+    for rate in rates:
+        rows = [measure_bytes(codec, case) for case in cases_of_videos(videos, frames, [rate])]
+        mean = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+        said.append(
+            f"lambda {lambda_at(rate):.0f}: {mean['bytes_bits_per_pixel']:.4f} bits per pixel, "
+            f"{mean['bytes_psnr']:.2f} dB"
+        )
+    return f"mean over the {len(rows)} videos of {videos.name}, {frames} frames: {'; '.join(said)}"
 
 
-def _batch(luma: Tensor, chroma: Tensor) -> Planes:
-    return from_bytes(luma[None, None], chroma[None])
-
-
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="train.py export", description=__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="clips to count tables over; none: the law's")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--name", default="dvc-1")
-    parser.add_argument("--network", default="dvc")
+    parser.add_argument("--name", help="of the model; by default the file's")
+    parser.add_argument("--network", help="dvc or dvc2019, where the checkpoint does not say")
     parser.add_argument("--clips", type=int, default=60, help="clips to count symbols over")
-    given = parser.parse_args()
+    parser.add_argument("--measure", type=Path, help="folder of videos to measure for the card")
+    given = parser.parse_args(arguments)
+    if given.out.suffix != ".safetensors":
+        raise OutOfRange(f"{given.out}: weights are .safetensors")
     codec = load_checkpoint(given.checkpoint, given.network)
-    clips = load_shards(given.data)
-    chosen = np.random.default_rng(7).choice(len(clips), given.clips, replace=False)
-    sha256 = export(codec, clips[torch.from_numpy(chosen)], given.out, given.name).hex()
-    step = torch.load(given.checkpoint, weights_only=True)["step"]
-    parameters = sum(p.numel() for p in codec.parameters())
-    card = CARD.format(**vars(given), sha256=sha256, step=step, parameters=parameters)
+    name = given.name or given.out.stem
+    clips = torch.empty(0)
+    if given.data is not None:
+        loaded = load_shards(given.data)
+        count = min(given.clips, len(loaded))
+        chosen = np.random.default_rng(7).choice(len(loaded), count, replace=False)
+        clips = loaded[torch.from_numpy(chosen)]
+    try:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        sha256 = export(codec, clips, given.out, name).hex()
+    except OSError as error:
+        raise CannotWrite(f"{given.out}: {error.strerror}") from error
+    measured = "docs/benchmarks.md: real files, anchors in the same run"
+    if given.measure is not None:
+        measured = measure(codec, given.measure)
+    kept = read(given.checkpoint)
+    card = CARD.format(
+        name=name,
+        network=describe(codec)[0],
+        clips=len(clips),
+        sha256=sha256,
+        step=kept["step"],
+        skipped=kept["skipped"],
+        parameters=sum(p.numel() for p in codec.parameters()),
+        data=given.data or "not said",
+        data_sha256=f"SHA-256 of its index {data_hash(given.data)}" if given.data else "",
+        measured=measured,
+    )
     given.out.with_suffix(".md").write_text(card)
     print(sha256)
 

@@ -1,13 +1,39 @@
 """The loss: lambda D + R, per sample, over a roll-out."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from dvc_codec.codec.p_frame import PFrameCodec, State, code_frame
+from dvc_codec.codec.p_frame import Coded, PFrameCodec, State, code_frame
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import lagrangian
+
+# What Measured.values holds, in order
+COLUMNS = ("rd", "motion", "residual", "psnr_warped", "psnr_predicted", "psnr")
+MOTION = "motion"  # planes whose name begins like this are motion's
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is minimised: (lambda D + R) / sqrt(lambda), so that no rate dominates.
+
+    Attributes:
+        prediction: share of the prediction's distortion that is added.
+        warp: share of the warped reference's distortion that is added; it reaches what is learned
+            only with gradients through the warp.
+        metric: D. "mse": (6 MSE_Y + MSE_U + MSE_V) / 8; "ms-ssim": 1 - MS-SSIM of Y.
+        frames: weight of lambda D per frame of the roll-out, repeated: a hierarchy of qualities.
+        through_time: let gradients of later frames reach earlier ones through the state.
+    """
+
+    prediction: float = 0.1
+    warp: float = 0.0
+    metric: Literal["mse", "ms-ssim"] = "mse"
+    frames: Sequence[float] = (1.0,)
+    through_time: bool = True
 
 
 def distortion(a: Planes, b: Planes) -> Tensor:
@@ -17,51 +43,101 @@ def distortion(a: Planes, b: Planes) -> Tensor:
     return (6 * luma + 2 * chroma) / 8
 
 
+def one_minus_ms_ssim(a: Planes, b: Planes) -> Tensor:
+    """1 - MS-SSIM of luma, (B,). At least 176 samples wide and high; needs torchmetrics."""
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms
+
+    def one(x: Tensor) -> Tensor:
+        return x.float() + 0.5
+
+    values: Tensor = ms(one(a.luma), one(b.luma), data_range=1.0, reduction="none")
+    return 1 - values.reshape(-1)
+
+
 @dataclass
 class Measured:
-    """Means over a roll-out and a batch, for the log."""
+    """Means over a roll-out and a batch. Reading a number waits for the device; ``values`` doesn't.
 
-    loss: Tensor  # lambda D + R over sqrt(lambda), with gradient
-    rd: float  # lambda D + R
-    motion: float  # bits per luma pixel
-    residual: float
-    psnr_warped: float  # from the mean D, over the 8-bit peak
-    psnr_predicted: float
-    psnr: float
+    Attributes:
+        loss: with gradient.
+        values: (6,) as in ``COLUMNS``: lambda D + R, bits per luma pixel of motion and of the rest,
+            PSNR (of the mean D) of warped reference, prediction and reconstruction.
+    """
+
+    loss: Tensor
+    values: Tensor
+
+    @property
+    def rd(self) -> float:
+        return float(self.values[0])
+
+    @property
+    def motion(self) -> float:
+        return float(self.values[1])
+
+    @property
+    def residual(self) -> float:
+        return float(self.values[2])
+
+    @property
+    def psnr(self) -> float:
+        return float(self.values[5])
 
     def numbers(self) -> list[float]:
-        """All but the loss, in order."""
-        return [getattr(self, f.name) for f in fields(self) if f.name != "loss"]
+        """All but the loss, in the order of ``COLUMNS``."""
+        return [float(v) for v in self.values]
 
 
 def rollout_loss(
-    codec: PFrameCodec, pictures: list[Planes], state: State, rate: Tensor, prediction_weight: float
+    codec: PFrameCodec,
+    pictures: list[Planes],
+    state: State,
+    rate: Tensor,
+    prediction_weight: float = 0.0,
+    loss: Loss | None = None,
 ) -> tuple[Measured, State]:
     """Code ``pictures`` from ``state`` on.
 
-    ``prediction_weight``: share of the prediction's distortion added to the loss.
+    ``prediction_weight`` is that of a :class:`Loss` with nothing else said.
     """
+    what = loss or Loss(prediction=prediction_weight)
     lam = lagrangian(rate)
+    metric = distortion if what.metric == "mse" else one_minus_ms_ssim
     losses, rows = [], []
-    for picture in pictures:
+    for number, picture in enumerate(pictures):
         coded = code_frame(codec, picture, state, rate)
-        pixels = picture.luma[0].numel()
-        motion, residual = (
-            torch.stack([b for n, b in coded.bits.items() if n.startswith("motion") is said]).sum(0)
-            / pixels
-            for said in (True, False)
-        )
-        d = distortion(coded.state.reference.picture, picture)
-        predicted = distortion(coded.prediction.picture, picture)
-        rd = lam * d + motion + residual
-        losses.append((rd + lam * prediction_weight * predicted) / lam.sqrt())
+        motion, residual = bits_per_pixel(coded, picture)
+        decoded = coded.state.reference.picture
+        d = metric(decoded, picture)
+        weight = lam * what.frames[number % len(what.frames)]
+        total = weight * d + motion + residual
+        predicted = metric(coded.prediction.picture, picture)
+        total = total + weight * what.prediction * predicted
+        if what.warp:
+            total = total + weight * what.warp * metric(coded.prediction.warped, picture)
+        losses.append(total / lam.sqrt())
         with torch.no_grad():
             warped = distortion(coded.prediction.warped, picture)
+            error = distortion(decoded, picture)
+            seen = distortion(coded.prediction.picture, picture)
+            rd = lam * d + motion + residual
             rows.append(
-                torch.stack([x.mean() for x in (rd, motion, residual, warped, predicted, d)])
+                torch.stack([x.mean() for x in (rd, motion, residual, warped, seen, error)])
             )
-        state = coded.state
+        state = coded.state if what.through_time else coded.state.detach()
     m = torch.stack(rows).mean(0)
-    psnr = -10 * m[3:].clamp(min=1e-9).log10()
-    loss = torch.stack(losses).mean()
-    return Measured(loss, *(float(v) for v in m[:3]), *(float(v) for v in psnr)), state
+    values = torch.cat((m[:3], -10 * m[3:].clamp(min=1e-9).log10()))
+    return Measured(torch.stack(losses).mean(), values), state
+
+
+def bits_per_pixel(coded: Coded, picture: Planes) -> tuple[Tensor, Tensor]:
+    """Estimated bits per luma pixel of motion and of the rest, (B,) each."""
+    pixels = picture.luma[0].numel()
+    motion = torch.zeros_like(next(iter(coded.bits.values())))
+    rest = torch.zeros_like(motion)
+    for name, bits in coded.bits.items():
+        if name.startswith(MOTION):
+            motion = motion + bits
+        else:
+            rest = rest + bits
+    return motion / pixels, rest / pixels

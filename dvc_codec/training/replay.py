@@ -3,12 +3,17 @@ deep into a group of pictures.
 
 A slot is a crop of a clip, where it has come to, and the codec's state there. A step takes some
 slots, codes the next frames, and puts the new states back; a slot whose sequence has ended starts
-another clip with a fresh I frame (design.md, section 8). Sequences run forwards and backwards
-through the clip, so that they can be longer than it is.
+another clip with a fresh I frame (docs/training.md). Sequences run forwards and backwards through
+the clip, so that they can be longer than it is.
+
+What is decided by chance is decided on the host, where nothing waits for the device; states lie on
+the device, one tensor for all slots.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -16,9 +21,11 @@ import torch
 from torch import Tensor
 
 from dvc_codec.codec.p_frame import State
-from dvc_codec.networks.planes import Planes, from_bytes
-from dvc_codec.networks.rate import lambda_at
-from dvc_codec.training.clips import crop
+from dvc_codec.errors import OutOfRange
+from dvc_codec.networks.planes import GRID, Planes
+from dvc_codec.networks.rate import RATES, lambda_at
+from dvc_codec.training.crops import Window, batch, crop, crops, to_device
+from dvc_codec.training.intra_frames import IntraBank
 
 # decoded luma (h, w) and chroma (2, h/2, w/2), uint8, of an I frame of this picture at this lambda
 CodeIntra = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
@@ -26,41 +33,253 @@ CodeIntra = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Course:
-    """Which pictures a slot goes through."""
+    """Which pictures a slot goes through, at which rate."""
 
     clip: int
-    top: int
-    left: int
+    window: Window
     frames: tuple[int, ...]
-    transpose: bool
-    mirror: bool
-    flip: bool
     rate: int
+    entry: int = -1  # of the bank: its I frame; -1 where it is coded
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A sequence in progress."""
+    """A sequence in progress. ``position``: of the next frame in ``course.frames``."""
 
-    sequence: Course
-    position: int  # of the next frame in ``sequence.frames``
-    state: State  # batch of one
-
-
-def stack(states: Sequence[State]) -> State:
-    """States of batch one -> one state of their batch."""
-    return cast(State, _zipped(lambda parts: torch.cat(parts), list(states)))
+    course: Course
+    position: int
 
 
-def unstack(state: State) -> list[State]:
-    """The inverse of :func:`stack`; copies, so that no slot keeps a batch alive."""
-    batch = len(state.reference.picture.luma)
+@dataclass(frozen=True)
+class Draw:
+    """How sequences are drawn.
 
-    def part(number: int) -> State:
-        one = _zipped(lambda x: x[0][number : number + 1].detach().clone(), [state])
-        return cast(State, one)
+    Attributes:
+        longest: P frames of the longest sequence.
+        rates: first and last rate index.
+        often: rate indices (first, last) where people code, drawn more often; None: no preference.
+        far: share of the sequences that skip every second frame, for larger motion.
+    """
 
-    return [part(number) for number in range(batch)]
+    longest: int = 31
+    rates: tuple[int, int] = (0, RATES - 1)
+    often: tuple[int, int] | None = (16, 57)
+    far: float = 0.25
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a step works on: slots, the next pictures of each (batched), states, rates (B,)."""
+
+    slots: list[int]
+    pictures: list[Planes]
+    state: State
+    rates: Tensor
+
+
+class ReplayPool:
+    """``slots`` sequences in progress over resident clips.
+
+    Args:
+        clips: uint8 (clips, frames, 3 H / 2, W), see :mod:`dvc_codec.training.clips`.
+        slots: of all lanes that this process runs.
+        size: of the square crops, a multiple of 64.
+        start: pictures -> state after an I frame (the codec's ``start``).
+        code_intra: makes I frames look as in real use; not called where there is a ``bank``.
+        rollout: P frames that a step codes.
+        seed: of the first lane.
+        lanes: numbers of the lanes to run. A lane is a share of the batch with slots and chance of
+            its own: the same lanes draw the same whatever processes they are spread over.
+
+    Raises:
+        OutOfRange: clips too short or too small, or a longest sequence below the roll-out.
+    """
+
+    def __init__(
+        self,
+        clips: Tensor,
+        *,
+        slots: int,
+        size: int,
+        start: Callable[[Planes], State],
+        code_intra: CodeIntra,
+        rollout: int,
+        seed: int,
+        draw: Draw | None = None,
+        bank: IntraBank | None = None,
+        lanes: Sequence[int] = (0,),
+    ) -> None:
+        self.clips, self.size, self.start, self.code_intra = clips, size, start, code_intra
+        self.rollout, self.bank, self.draw = rollout, bank, draw or Draw()
+        _check(clips, size, rollout, slots, self.draw, len(lanes))
+        self.lanes = tuple(lanes)
+        self.random = {n: np.random.default_rng([seed, n]) for n in lanes}
+        self.slots: list[Slot | None] = [None] * slots
+        self.states: State | None = None  # of all slots
+
+    def take(self, count: int) -> Taken:
+        """``count`` random slots, ready to be coded: the same number of every lane."""
+        each, per_lane = count // len(self.lanes), len(self.slots) // len(self.lanes)
+        chosen: list[int] = []
+        fresh: list[int] = []
+        for at, lane in enumerate(self.lanes):
+            random = self.random[lane]
+            for number in random.choice(per_lane, each, replace=False) + at * per_lane:
+                slot = self.slots[int(number)]
+                if slot is None or slot.position + self.rollout > len(slot.course.frames):
+                    self.slots[int(number)] = Slot(self._course(random, slot is None), 1)
+                    fresh.append(int(number))
+                chosen.append(int(number))
+        if fresh:
+            self._begin(fresh)
+        assert self.states is not None
+        pictures = [self._pictures(chosen, ahead) for ahead in range(self.rollout)]
+        rates = torch.tensor([self._course_of(n).rate for n in chosen])
+        state = select(self.states, self._index(chosen))
+        return Taken(chosen, pictures, state, to_device(rates, self.clips.device))
+
+    def put(self, taken: Taken, state: State, sound: Tensor | None = None) -> None:
+        """The states after the pictures of :meth:`take`.
+
+        ``sound``: a tensor of one bool; where it is false the states stay as they were, and the
+        next frame is coded from an older reference.
+        """
+        assert self.states is not None
+        if sound is not None:
+            state = _zipped(lambda p: torch.where(sound, p[0], p[1]), [state, taken.state])
+        _write(self.states, self._index(taken.slots), state)
+        for number in taken.slots:
+            slot = self.slots[number]
+            assert slot is not None
+            self.slots[number] = replace(slot, position=slot.position + self.rollout)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on exactly: tensors, numbers and text."""
+        slots = [
+            None if s is None else {"course": asdict(s.course), "position": s.position}
+            for s in self.slots
+        ]
+        random = {n: r.bit_generator.state for n, r in self.random.items()}
+        tensors: list[Tensor] = []
+        if self.states is not None:
+            _zipped(partial(_collect, tensors), [self.states])
+        return {
+            "slots": json.dumps(slots),
+            "random": json.dumps(random),
+            "states": tensors,
+            "shape": [len(self.slots), self.size, self.rollout, len(self.clips)],
+        }
+
+    def load_state_dict(self, kept: Mapping[str, Any]) -> bool:
+        """Go on from :meth:`state_dict`. -> False, with nothing changed, if it is of another
+        pool.
+        """
+        random = {int(n): s for n, s in json.loads(kept["random"]).items()}
+        shape = [len(self.slots), self.size, self.rollout, len(self.clips)]
+        if kept["shape"] != shape or tuple(random) != self.lanes:
+            return False
+        for number, state in random.items():
+            self.random[number].bit_generator.state = state
+        self.slots = [_slot(said) for said in json.loads(kept["slots"])]
+        if kept["states"]:
+            tensors = iter(kept["states"])
+            like = self._empty()
+            self.states = cast(
+                State, _zipped(lambda p: next(tensors).to(p[0].device, p[0].dtype), [like])
+            )
+        return True
+
+    def _begin(self, fresh: list[int]) -> None:
+        """States of new sequences, right after their I frames."""
+        courses = [self._course_of(n) for n in fresh]
+        if self.bank is not None:
+            entries, windows = [c.entry for c in courses], [c.window for c in courses]
+            coded = crops(self.bank.pictures, entries, windows, self.size)
+        else:
+            coded = batch([self._intra(c) for c in courses])
+            coded = Planes(*(plane.to(self.clips.device) for plane in coded))
+        with torch.no_grad():
+            state = self.start(coded)
+        if self.states is None:
+            self.states = self._empty()
+        _write(self.states, self._index(fresh), state)
+
+    def _intra(self, course: Course) -> tuple[Tensor, Tensor]:
+        picture = self.clips[course.clip, course.frames[0]].cpu()
+        luma, chroma = crop(picture, course.window, self.size)
+        return self.code_intra(luma, chroma, lambda_at(course.rate))
+
+    def _pictures(self, chosen: list[int], ahead: int) -> Planes:
+        length = self.clips.shape[1]
+        numbers, windows = [], []
+        for number in chosen:
+            slot = self.slots[number]
+            assert slot is not None
+            course = slot.course
+            numbers.append(course.clip * length + course.frames[slot.position + ahead])
+            windows.append(course.window)
+        return crops(self.clips.flatten(0, 1), numbers, windows, self.size)
+
+    def _course(self, r: np.random.Generator, stagger: bool) -> Course:
+        """``stagger``: at the very start: shorter, so that they don't end all at once."""
+        count, length = self.clips.shape[:2]
+        height, width = self.clips.shape[2] * 2 // 3, self.clips.shape[3]
+        draw = self.draw
+        low, high = draw.rates
+        if draw.often is not None and r.random() >= 0.4:
+            inside = max(low, draw.often[0]), min(high, draw.often[1])
+            low, high = inside if inside[0] <= inside[1] else (low, high)
+        rate = int(r.integers(low, high + 1))
+        step = 2 if r.random() < draw.far and length > 2 * self.rollout else 1
+        entry, clip, first = -1, int(r.integers(count)), None
+        if self.bank is not None:
+            entry = int(r.choice(self.bank.near(rate)))
+            clip, first = int(self.bank.clips[entry]), int(self.bank.frames[entry])
+        there = list(range((first or 0) % step, length, step))
+        if r.random() < 0.5:
+            there.reverse()
+        turn = there[-2:0:-1]
+        order = there + turn + there + turn + there  # there, back, and there again
+        longest = max(self.rollout, draw.longest // 2) if stagger else draw.longest
+        frames = 1 + int(r.integers(self.rollout, longest + 1))
+        begin = int(r.integers(len(there))) if first is None else there.index(first)
+        while len(order) < begin + frames:
+            order += turn + there
+        window = Window(
+            2 * int(r.integers((height - self.size) // 2 + 1)),
+            2 * int(r.integers((width - self.size) // 2 + 1)),
+            *(bool(r.integers(2)) for _ in range(3)),
+        )
+        return Course(clip, window, tuple(order[begin : begin + frames]), rate, entry)
+
+    def _course_of(self, number: int) -> Course:
+        slot = self.slots[number]
+        assert slot is not None
+        return slot.course
+
+    def _index(self, numbers: list[int]) -> Tensor:
+        return to_device(torch.tensor(numbers), self.clips.device)
+
+    def _empty(self) -> State:
+        """Room for the states of all slots."""
+        half = self.size // 2
+        one = Planes(
+            torch.zeros(1, 1, self.size, self.size, device=self.clips.device),
+            torch.zeros(1, 2, half, half, device=self.clips.device),
+        )
+        with torch.no_grad():
+            state = self.start(one)
+        count = len(self.slots)
+        return cast(State, _zipped(lambda p: p[0].new_zeros((count, *p[0].shape[1:])), [state]))
+
+
+def select(state: State, index: Tensor) -> State:
+    """Some of a batch of states, copied."""
+    return cast(State, _zipped(lambda p: p[0].index_select(0, index), [state]))
+
+
+def _write(states: State, index: Tensor, new: State) -> None:
+    _zipped(lambda p: p[0].index_copy_(0, index, p[1].detach().to(p[0].dtype)), [states, new])
 
 
 def _zipped(function: Callable[[list[Tensor]], Tensor], items: list[Any]) -> Any:
@@ -76,101 +295,34 @@ def _zipped(function: Callable[[list[Tensor]], Tensor], items: list[Any]) -> Any
     return type(first)(**{name: _zipped(function, values) for name, values in parts.items()})
 
 
-class ReplayPool:
-    """``slots`` sequences in progress over resident clips.
+def _collect(kept: list[Tensor], parts: list[Tensor]) -> Tensor:
+    kept.append(parts[0].cpu())
+    return parts[0]
 
-    Args:
-        clips: uint8 (clips, frames, 3 H / 2, W), see :func:`dvc_codec.training.clips.load_shards`.
-        size: of the square crops, a multiple of 64.
-        start: picture -> state after an I frame (the codec's ``start``).
-        code_intra: makes I frames look as in real use.
-        longest: P frames of the longest sequence.
-    """
 
-    def __init__(
-        self,
-        clips: Tensor,
-        *,
-        slots: int,
-        size: int,
-        start: Callable[[Planes], State],
-        code_intra: CodeIntra,
-        longest: int,
-        rollout: int,
-        seed: int,
-    ) -> None:
-        self.clips, self.size, self.start, self.code_intra = clips, size, start, code_intra
-        self.longest, self.rollout = longest, rollout
-        self.random = np.random.default_rng(seed)
-        self.slots: list[Slot | None] = [None] * slots
+def _slot(said: Mapping[str, Any] | None) -> Slot | None:
+    if said is None:
+        return None
+    course = dict(said["course"])
+    window, frames = Window(**course.pop("window")), tuple(course.pop("frames"))
+    return Slot(Course(window=window, frames=frames, **course), said["position"])
 
-    def take(self, count: int) -> tuple[list[int], list[Planes], State, Tensor]:
-        """``count`` random slots -> their numbers, the next ``rollout`` pictures (batched), their
-        states, their rate indices.
-        """
-        chosen = [int(i) for i in self.random.choice(len(self.slots), count, replace=False)]
-        ready: list[Slot] = []
-        for number in chosen:
-            slot = self.slots[number]
-            if slot is None or slot.position + self.rollout > len(slot.sequence.frames):
-                slot = self._fresh(stagger=slot is None)
-            self.slots[number] = slot
-            ready.append(slot)
-        pictures = [
-            self._batch([self._picture(s.sequence, s.position + k) for s in ready])
-            for k in range(self.rollout)
-        ]
-        rates = torch.tensor([s.sequence.rate for s in ready])
-        return chosen, pictures, stack([s.state for s in ready]), rates
 
-    def put(self, chosen: list[int], state: State) -> None:
-        """The states after the pictures of :meth:`take`."""
-        for number, new in zip(chosen, unstack(state), strict=True):
-            slot = self.slots[number]
-            assert slot is not None
-            self.slots[number] = replace(slot, position=slot.position + self.rollout, state=new)
-
-    def _fresh(self, stagger: bool) -> Slot:
-        r = self.random
-        count, frames = self.clips.shape[:2]
-        height, width = self.clips.shape[2] * 2 // 3, self.clips.shape[3]
-        step = int(r.choice([1, 1, 1, 2]))
-        there = list(range(0, frames, step))
-        if r.random() < 0.5:
-            there.reverse()
-        order = there + there[-2:0:-1] + there  # there, back, and there again
-        length = 1 + int(r.integers(self.rollout, self.longest + 1))
-        if (
-            stagger
-        ):  # at the very start: sequences of all lengths, so that they don't end all at once
-            length = 1 + int(r.integers(self.rollout, max(self.rollout + 1, self.longest // 2)))
-        begin = int(r.integers(0, len(there)))
-        sequence = Course(
-            clip=int(r.integers(count)),
-            top=2 * int(r.integers((height - self.size) // 2 + 1)),
-            left=2 * int(r.integers((width - self.size) // 2 + 1)),
-            frames=tuple(order[begin : begin + length]),
-            transpose=bool(r.integers(2)),
-            mirror=bool(r.integers(2)),
-            flip=bool(r.integers(2)),
-            # the whole range, the middle (where people code) more often
-            rate=int(r.integers(64)) if r.random() < 0.4 else int(r.integers(16, 58)),
+def _check(clips: Tensor, size: int, rollout: int, slots: int, draw: Draw, lanes: int) -> None:
+    length, rows, width = clips.shape[1:]
+    height = rows * 2 // 3
+    if length < 3:
+        raise OutOfRange(f"clips of {length} frames: training needs 3 or more")
+    if size % GRID or not GRID <= size <= min(height, width):
+        raise OutOfRange(
+            f"crops of {size}: expected a multiple of {GRID} that fits into {width}x{height}"
         )
-        luma, chroma = self._picture(sequence, 0)
-        lagrangian = lambda_at(sequence.rate)
-        coded = self.code_intra(luma, chroma, lagrangian)
-        with torch.no_grad():
-            state = self.start(self._batch([coded]))
-        return Slot(sequence, 1, state)
-
-    def _picture(self, s: Course, position: int) -> tuple[Tensor, Tensor]:
-        luma, chroma = crop(self.clips, s.clip, s.frames[position], s.top, s.left, self.size)
-        if s.transpose:
-            luma, chroma = luma.transpose(-1, -2), chroma.transpose(-1, -2)
-        axes = [-1] * s.mirror + [-2] * s.flip
-        return luma.flip(axes), chroma.flip(axes)
-
-    @staticmethod
-    def _batch(pictures: list[tuple[Tensor, Tensor]]) -> Planes:
-        luma = torch.stack([p[0] for p in pictures])[:, None]
-        return from_bytes(luma, torch.stack([p[1] for p in pictures]))
+    if not 1 <= rollout <= draw.longest:
+        raise OutOfRange(
+            f"roll-out of {rollout} frames: expected 1 to {draw.longest}, the longest sequence"
+        )
+    if slots % lanes:
+        raise OutOfRange(f"{slots} slots: expected a multiple of the {lanes} lanes")
+    low, high = draw.rates
+    if not 0 <= low <= high < RATES:
+        raise OutOfRange(f"rates {low} to {high}: expected rate indices, 0 to {RATES - 1}")

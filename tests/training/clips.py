@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dvc_codec.training.sheet import png
 from dvc_codec.video import Picture
 from tests.moving import panned_texture
 
@@ -54,3 +55,13 @@ def write_shards(clips: Tensor, folder: Path, per_shard: int = 1) -> None:
             out.mux(stream.encode())
     with (folder / "clips.csv").open("w", newline="") as index:
         csv.writer(index).writerows(rows)
+
+
+def write_septuplet(folder: Path, seed: int, size: tuple[int, int] = (64, 64)) -> None:
+    """``im1.png`` to ``im7.png`` as in Vimeo-90k: RGB."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    texture = rng.integers(0, 256, (size[1], size[0] + 7, 3), np.uint8)
+    for number in range(7):
+        picture = np.ascontiguousarray(texture[:, number : number + size[0]])
+        (folder / f"im{number + 1}.png").write_bytes(png(picture))
