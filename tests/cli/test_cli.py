@@ -145,6 +145,9 @@ def test_pictures_that_were_converted_are_a_note(tmp_path: Path, weights: Path, 
             made.mux(stream.encode(frame.reformat(format="yuv444p")))
         made.mux(stream.encode(None))
     done = run("encode", source, tmp_path / "v.dvc", "--model", weights)
+    assert done.returncode == 10
+    assert "--convert" in done.stderr
+    done = run("encode", source, tmp_path / "v.dvc", "--model", weights, "--convert")
     assert done.returncode == 0
     assert "yuv444p was converted" in done.stderr
 
