@@ -226,8 +226,9 @@ def encode_file(
         output = stack.enter_context(Output(target, header, companions, resume=resume))
         copy = stack.enter_context(open_writer(recon, info)) if recon else None
         groups = schedule(iter(reader), gop, scene_cuts=scene_cuts)
-        frames_ahead = stack.enter_context(closing(ahead(groups, waiting=waiting)))
-        stack.callback(reader.stop)  # first of all, or its thread might wait for ever
+        frames_ahead = stack.enter_context(
+            closing(ahead(groups, waiting=waiting, stopping=reader.stop))
+        )
         summary.left_out = companions.left_out
         for starts, frame in frames_ahead:
             summary.converted_from, summary.damaged = reader.converted_from, reader.damaged

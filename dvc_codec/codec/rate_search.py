@@ -193,7 +193,7 @@ def _try(
         if groups is not None and total is not None:
             every = max(1, math.ceil(total / part.gop) // groups)
         done = 0
-        with closing(ahead(scheduled)) as frames:
+        with closing(ahead(scheduled, stopping=reader.stop)) as frames:
             for starts, frame in frames:
                 trial.gops += starts
                 done += 1
