@@ -35,8 +35,8 @@ _MOST_TRIALS = 4
 _NEAR_PSNR = 0.1  # dB: half a step of the rate index
 # A trial for quality codes at most this many groups, spread over the video
 _GROUPS = 4
-_FILE_BYTES = 300  # header, index and footer, about
-_GOP_BYTES = 40
+_FILE_BYTES = 170  # header, index and footer, about
+_GOP_BYTES = 30
 
 
 @dataclass(frozen=True)

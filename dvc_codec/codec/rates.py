@@ -15,7 +15,7 @@ SLOPE = 0.06
 PSNR_PER_INDEX = 0.2  # dB, about
 _MOST_STEP = 2  # of the index from one P frame to the next
 _MOST_DRIFT = 10  # of the index from what the first pass proposes
-_FRAME_HEAD = 8 * 9  # bits around the payload of a frame
+_FRAME_HEAD = 60  # bits around the payload of a frame
 
 
 class RateControl(Protocol):
@@ -71,7 +71,8 @@ class PlannedRate:
         if not intra and self._last is not None:
             index = min(max(index, self._last - _MOST_STEP), self._last + _MOST_STEP)
         self._last = min(max(index, 0), RATES - 1)
-        self._foretold = here * 2 ** (self._slope * (self._last - self._at))
+        change = 2 ** (self._slope * (self._last - self._at))
+        self._foretold = here * change * self._ratio
         return self._last
 
     def spent(self, bits: int) -> None:
@@ -82,7 +83,7 @@ class PlannedRate:
         self._left -= here
         self._number += 1
         measured = min(max(cost / max(1.0, self._foretold), 0.25), 4.0)
-        self._ratio *= measured**0.1  # slowly: one frame says little
+        self._ratio *= measured**0.2  # slowly: one frame says little
 
 
 class RunningRate:

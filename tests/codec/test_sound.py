@@ -104,7 +104,9 @@ def through(source: Path, target: Path, model: Model, **options: object) -> Path
     return target
 
 
-@pytest.mark.parametrize("codec", ["aac", "libopus", "flac", "alac", "libmp3lame", "ac3", "pcm_s16le"])
+@pytest.mark.parametrize(
+    "codec", ["aac", "libopus", "flac", "alac", "libmp3lame", "ac3", "pcm_s16le"]
+)
 def test_sound_is_the_same_to_the_byte(tmp_path: Path, model: Model, codec: str) -> None:
     source = film(tmp_path / "in.mkv", codec=codec)
     expected = sound_of(source)
