@@ -80,7 +80,7 @@ def as_lines(facts: dict[str, Any]) -> str:
             f"{facts['bytes']} bytes, {facts['bits_per_pixel']:.4f} bits per pixel, "
             f"{facts['kbit_per_second']:.0f} kbit/s",
         ),
-        ("lambda", f"{facts['lambda']:g}"),
+        ("lambda", f"{facts['lambda']:g}" if facts["lambda"] else "by rate control"),
         ("model", f"{facts['model']} ({facts['model_sha256'][:16]})"),
         ("shape", f"samples {facts['sample_aspect_ratio']}, rotated by {facts['rotation']}"),
         ("colour", colour),

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from dvc_codec import __version__
-from dvc_codec.cli import decode, encode, evaluate, info, verify
+from dvc_codec.cli import decode, encode, evaluate, info, inspect, verify
 from dvc_codec.cli.interrupt import exit_code, interruptible, seen
 from dvc_codec.cli.options import Parser
 from dvc_codec.errors import DvcError
@@ -50,6 +50,7 @@ def command_line() -> Parser:
     decode.add_to(commands)
     info.add_to(commands)
     verify.add_to(commands)
+    inspect.add_to(commands)
     evaluate.add_to(commands)
     return parser
 
