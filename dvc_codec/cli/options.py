@@ -50,7 +50,8 @@ def frames_wanted(arguments: argparse.Namespace, frame_rate: Callable[[], Fracti
         return frames
     if arguments.end <= arguments.start:
         raise UsageError(f"--end {arguments.end:g}: is not after --start {arguments.start:g}")
-    until = max(1, math.ceil(Fraction(arguments.end - arguments.start) * frame_rate()))
+    frame = float((arguments.end - arguments.start) * frame_rate())
+    until = max(1, math.ceil(frame - 1e-6))  # 0.28 - 0.12 is a little more than 0.16
     return until if frames is None else min(frames, until)
 
 
@@ -115,7 +116,16 @@ def speed_note(model: "Model") -> str | None:
 
 def note(text: str) -> None:
     """Something worth knowing that is no error."""
-    print(f"dvc-codec: note: {text}", file=sys.stderr)
+    print(f"dvc-codec: note: {printable(text)}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """One line without control characters: what a file says of itself may not steer a terminal.
+
+    >>> printable("a\\x1b[2Jb")
+    'a?[2Jb'
+    """
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.splitlines()))
 
 
 def check_distinct(source: str | Path, targets: dict[str, str | Path | None]) -> None:
