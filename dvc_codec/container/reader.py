@@ -310,7 +310,7 @@ class Reader:
                 first, count, pts = parse_gop_start(Cursor(found.body, self._where(found)))
             except DamagedFile:
                 continue
-            if first >= frame_count:
+            if first >= frame_count and count * SHORTEST_FRAME <= len(found.body):
                 entries.append(IndexEntry(found.offset, first, pts))
                 frame_count = first + count
         self._cut_offset = self._find_cut(end)
