@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
     from dvc_codec.codec.decoder import decode_file
 
     model = ready_model(arguments)
-    with ProgressLine(not arguments.quiet) as line:
+    with ProgressLine(not arguments.quiet, events=arguments.events) as line:
         decoded = decode_file(
             arguments.source,
             arguments.target,

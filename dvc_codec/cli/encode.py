@@ -128,7 +128,10 @@ def run(arguments: argparse.Namespace) -> None:
     )
     model = ready_model(arguments)
     notes = [speed_note(model)]
-    with ProgressLine(not arguments.quiet) as line, FrameTable(arguments.csv) as table:
+    with (
+        ProgressLine(not arguments.quiet, events=arguments.events) as line,
+        FrameTable(arguments.csv) as table,
+    ):
         infos: list[VideoInfo] = []
 
         def follow(summary: "Summary", info: "VideoInfo") -> None:

@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
     total = min(total, arguments.frames or total)
     shown = {round(i) for i in np.linspace(first, first + total - 1, arguments.pictures)}
     rows = []
-    with ProgressLine(not arguments.quiet) as line:
+    with ProgressLine(not arguments.quiet, events=arguments.events) as line:
         frames = look_into(
             arguments.source, model, source=arguments.against, first=first, count=arguments.frames
         )

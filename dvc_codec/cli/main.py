@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from dvc_codec import __version__
-from dvc_codec.cli import decode, encode, evaluate, info, inspect, verify
+from dvc_codec.cli import completion, decode, encode, evaluate, info, inspect, verify
 from dvc_codec.cli.interrupt import exit_code, interruptible, seen
 from dvc_codec.cli.options import Parser, printable
 from dvc_codec.errors import DvcError
@@ -52,6 +52,7 @@ def command_line() -> Parser:
     verify.add_to(commands)
     inspect.add_to(commands)
     evaluate.add_to(commands)
+    completion.add_to(commands)
     return parser
 
 

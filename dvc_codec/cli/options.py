@@ -94,6 +94,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="the result as JSON on standard output, no final line"
     )
+    parser.add_argument(
+        "--events", action="store_true", help="progress as lines of JSON on standard error"
+    )
 
 
 def ready_model(arguments: argparse.Namespace) -> "Model":

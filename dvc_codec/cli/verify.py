@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
         verdict = check_bytes(arguments.source)
     else:
         model = ready_model(arguments)
-        with ProgressLine(not arguments.quiet) as line:
+        with ProgressLine(not arguments.quiet, events=arguments.events) as line:
             limits = limits_of(arguments)
             verdict = verify_file(arguments.source, model=model, limits=limits, progress=line.show)
     if arguments.json:
