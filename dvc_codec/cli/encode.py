@@ -133,11 +133,13 @@ def run(arguments: argparse.Namespace) -> None:
         FrameTable(arguments.csv) as table,
     ):
         infos: list[VideoInfo] = []
+        frame_bits: list[dict[str, int]] = []
 
         def follow(summary: "Summary", info: "VideoInfo") -> None:
             infos[:] = [info]
             assert summary.last is not None
             table.add(summary.last)
+            frame_bits.append(summary.last.bits)
             line.show(summary.frames, expected_frames(info, part), *so_far(summary, info, part))
 
         chosen = choose(arguments, part, model, line)
@@ -178,7 +180,8 @@ def run(arguments: argparse.Namespace) -> None:
         note(text)
     info = infos[0] if infos else source_info(part)
     if arguments.json:
-        print(json.dumps(as_json(arguments.target, summary, info)))
+        said = as_json(arguments.target, summary, info)
+        print(json.dumps(said | {"frame_bits": frame_bits}))
     elif not arguments.quiet:
         print(final_line(arguments.target, summary, info))
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from dvc_codec.container import Header
 from dvc_codec.errors import OutOfRange
 
-# Of memory while a P frame is decoded, per luma pixel: measured with benchmarks/memory.py
-BYTES_PER_PIXEL = 700
-BYTES_BESIDE = 400 << 20
+# Measured as peak of a process that decodes: 268 MiB with torch and the weights, then 325 (960x540,
+# bfloat16) to 525 (416x240, float32) bytes for each luma pixel; an encoder of FFmpeg comes on top
+BYTES_PER_PIXEL = 600
+BYTES_BESIDE = 300 << 20
 
 
 @dataclass(frozen=True)
