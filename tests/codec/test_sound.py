@@ -183,3 +183,43 @@ def test_the_sample_keeps_its_sound(tmp_path: Path, model: Model, flower: Path) 
     part = sound_of(tmp_path / "o.mkv")
     same(part, sound_of(flower)[: len(part)])
     assert len(part) == 5
+
+
+def test_attachments_come_along(tmp_path: Path, model: Model) -> None:
+    source = tmp_path / "in.mkv"
+    with av.open(str(film(tmp_path / "plain.mkv"))) as plain, av.open(str(source), "w") as made:
+        video = made.add_stream_from_template(plain.streams.video[0])
+        made.add_attachment("font.ttf", "font/ttf", bytes(range(256)) * 9)
+        for packet in plain.demux(video=0):
+            if packet.size:
+                packet.stream = video
+                made.mux(packet)
+    with av.open(str(through(source, tmp_path / "out.mkv", model, frames=2))) as out:
+        attachment = next(stream for stream in out.streams if stream.type == "attachment")
+        assert attachment.data == bytes(range(256)) * 9
+        assert (attachment.metadata["filename"], attachment.mimetype) == ("font.ttf", "font/ttf")
+
+
+def test_timed_text_of_mp4_becomes_subrip(tmp_path: Path, model: Model) -> None:
+    with av.open(str(tmp_path / "in.mp4"), "w") as container:
+        video = container.add_stream("libx264", rate=10)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        text = container.add_mux_stream("mov_text")
+        text.time_base = Fraction(1, 1000)
+        for picture in panned_texture(frames=10):
+            frame = av.VideoFrame.from_ndarray(
+                np.frombuffer(picture.to_bytes(), np.uint8).reshape(72, 64), "yuv420p"
+            )
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        packet = av.Packet(b"\x00\x05Hello")
+        packet.stream, packet.time_base = text, Fraction(1, 1000)
+        packet.pts = packet.dts = 200
+        packet.duration = 300
+        container.mux(packet)
+    encode_file(tmp_path / "in.mp4", tmp_path / "v.dvc", model=model)
+    done = decode_file(tmp_path / "v.dvc", tmp_path / "out.mkv", model=model)
+    assert done.left_out == []
+    assert sound_of(tmp_path / "out.mkv", "subtitle") == [(0.2, b"Hello")]
+    done = decode_file(tmp_path / "v.dvc", tmp_path / "out.mp4", model=model)
+    assert done.left_out == ["stream 1 (mov_text)"]
