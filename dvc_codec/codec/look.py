@@ -1,7 +1,7 @@
 """What happens inside a file, frame by frame: bits by plane and block, flow, prediction, residual.
 
 The decoder's own steps, with their intermediate results kept. For people, so approximate where it
-may be: bits by block are what the tables say each symbol costs, not bytes.
+may be: the bits of a frame are exact, how they fall on planes and blocks is an estimate.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,17 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dvc_codec.codec import symbols
-from dvc_codec.codec.decoder import Decoder
+from dvc_codec.codec.decoder import Decoder, FrameParser
 from dvc_codec.codec.encoder import squared_error, weighted_psnr
 from dvc_codec.codec.model import Model
-from dvc_codec.codec.p_frame import table_costs
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
-from dvc_codec.container import FrameKind, FrameRecord, Reader
-from dvc_codec.entropy.prior import FramePrior
-from dvc_codec.entropy.scale import first_step_mask
-from dvc_codec.entropy.tables import Tables
-from dvc_codec.intra import by_id
+from dvc_codec.container import FrameRecord, Header, Reader
 from dvc_codec.networks.planes import GRID
 from dvc_codec.video import Picture, open_video
 
@@ -99,7 +93,7 @@ def look_into(
         last = decoder.frame_count if count is None else min(decoder.frame_count, first + count)
     originals = _originals(source, last)
     with Reader(file) as reader, torch.inference_mode():
-        state = _State(model)
+        state = _State(model, reader.header)
         for number in range(len(reader.index)):
             gop = reader.read_gop(number)
             for position, record in enumerate(gop.frames, gop.first_frame):
@@ -112,9 +106,7 @@ def look_into(
                     and (reader.index[number + 1].first_frame <= first)
                 ):
                     continue
-                bits, picture, insides = state.step(
-                    record, reader.header.height, reader.header.width
-                )
+                bits, picture, insides = state.step(record)
                 if position < first:
                     continue
                 psnr = None
@@ -145,59 +137,41 @@ def _originals(source: str | Path | None, last: int) -> Iterator[Picture]:
 class _State:
     """What a decoder knows, with everything kept."""
 
-    def __init__(self, model: Model) -> None:
-        self._codec = model.codec
+    def __init__(self, model: Model, header: Header) -> None:
+        self._network, self._parser = model.codec.network, FrameParser(model, header)
+        self._height, self._width = header.height, header.width
         self._reference: Any = None
-        self._past: Mapping[str, Tensor] = {}
-        self._tables: dict[str, Tables] = {}
 
-    def step(
-        self, record: FrameRecord, height: int, width: int
-    ) -> tuple[dict[str, int], Picture, Insides | None]:
-        network, prior = self._codec.network, self._codec.prior
-        payload = record.payloads[0]
-        if record.kind == FrameKind.I:
-            assert record.intra_codec is not None
-            picture = by_id(record.intra_codec).decode(payload, width, height)
-            self._reference = network.start(to_planes(picture))
-            self._past = prior.nothing(1, height + -height % GRID, width + -width % GRID)
-            self._tables = prior.tables()
-            return {"intra": 8 * len(payload)}, picture, None
-        tables, past = self._tables, self._past
-        read, self._tables = symbols.read(prior, tables, payload, past)
-        maps = {name: _bits_of(prior, name, read, past, tables) for name in read}
+    def step(self, record: FrameRecord) -> tuple[dict[str, int], Picture, Insides | None]:
+        payload_bits = 8 * sum(map(len, record.payloads))
+        parsed = self._parser.parse(record)
+        if parsed.still is not None:
+            self._reference = self._network.start(to_planes(parsed.still))
+            return {"intra": payload_bits}, parsed.still, None
         rate = torch.tensor([record.rate_index])
-        prediction = network.predict(self._reference, read, rate)
-        self._reference = network.finish(self._reference, prediction, read, rate)
-        self._past = {name: plane.abs() for name, plane in read.items()}
-        picture = to_picture(self._reference.picture, height, width)
-        before = to_picture(prediction.picture, height, width)
+        prediction = self._network.predict(self._reference, parsed.symbols, rate)
+        self._reference = self._network.finish(self._reference, prediction, parsed.symbols, rate)
+        picture = to_picture(self._reference.picture, self._height, self._width)
+        before = to_picture(prediction.picture, self._height, self._width)
+        maps = {name: _bits_of(plane) for name, plane in parsed.symbols.items()}
+        estimate = {name: float(plane.sum()) for name, plane in maps.items()}
+        scale = payload_bits / max(1e-6, sum(estimate.values()))
         flow = getattr(prediction, "flow", None)
         insides = Insides(
-            None if flow is None else _cropped(flow[0].float().numpy(), height, width),
+            None if flow is None else _cropped(flow[0].float().numpy(), self._height, self._width),
             before,
             picture.y.astype(np.float32) - before.y,
-            _blocks(list(maps.values()), height, width),
+            scale * _blocks(list(maps.values()), self._height, self._width),
         )
-        estimate = {name: float(plane.sum()) for name, plane in maps.items()}
-        scale = 8 * len(payload) / max(1e-6, sum(estimate.values()))
         return {name: round(bits * scale) for name, bits in estimate.items()}, picture, insides
 
 
-def _bits_of(
-    prior: FramePrior,
-    name: str,
-    now: Mapping[str, Tensor],
-    past: Mapping[str, Tensor],
-    tables: Mapping[str, Tables],
-) -> Map:
-    """(h, w) of a plane: what the tables say its symbols cost."""
-    scale, side, plane = prior.scale(name), prior.side(name, now, past), now[name]
-    mask = first_step_mask(plane.shape[-2], plane.shape[-1], plane.device)
-    first = scale.first(past[name], side)
-    second = scale.second(past[name], side, (plane * mask).abs())
-    costs = table_costs(prior, tables)(name, torch.where(mask, first, second))
-    bits: Map = costs(plane)[0].sum(0).float().numpy()
+def _bits_of(plane: Tensor) -> Map:
+    """(h, w) of a plane: about what its symbols cost, by how rare those are that are not zero."""
+    magnitude: Map = plane[0].abs().float().numpy()
+    busy = magnitude > 0
+    rarity = -np.log2(max(1.0, float(busy.sum())) / busy.size)
+    bits: Map = (busy * (1 + rarity + 2 * np.log2(np.maximum(magnitude, 1)))).sum(0)
     return bits
 
 
