@@ -16,6 +16,7 @@ WrongModel         7          the weights are not the ones the .dvc file was mad
 OutOfRange         8          a parameter outside its range
 CannotWrite        9          the target cannot be written, or the disk is full
 UnsupportedVideo   10         a video with something we do not code (transparency, ...)
+Concealed          11         decoded, but a damaged file: some pictures are repeats of others
 =================  =========  =============================================================
 
 Signals are no errors of this kind: Ctrl-C and SIGTERM end with 130 and 143 (``cli/interrupt.py``).
@@ -82,3 +83,11 @@ class UnsupportedVideo(DvcError):
     """A video with something we do not code, such as transparency."""
 
     exit_code = 10
+
+
+class Concealed(DvcError):
+    """Decoded, but from a damaged file: some pictures are repeats of others, or the end is
+    missing.
+    """
+
+    exit_code = 11

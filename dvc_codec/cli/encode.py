@@ -13,49 +13,75 @@ from dvc_codec.cli.options import (
     STANDARD,
     Commands,
     add_common,
+    add_part,
     check_distinct,
+    frames_wanted,
     note,
-    number,
     rate,
     ready_model,
     size,
     speed_note,
 )
 from dvc_codec.cli.progress import ProgressLine
+from dvc_codec.cli.rate_options import add_rates, choose
 from dvc_codec.errors import UsageError
 
 if TYPE_CHECKING:
     from dvc_codec.codec.encoder import Summary
+    from dvc_codec.codec.rate_search import Part
     from dvc_codec.video import VideoInfo
+
+
+EXAMPLES = """examples:
+  dvc-codec encode in.mp4 out.dvc
+  dvc-codec encode in.mp4 out.dvc --quality 40 --preset fast
+  dvc-codec encode in.mp4 out.dvc --target-size 25M
+  dvc-codec encode in.mov out.dvc --convert --start 3 --end 10
+  ffmpeg -i in.mp4 -f yuv4mpegpipe - | dvc-codec encode - out.dvc --target-bitrate 300k
+"""
+PRESETS = {"fast": "av1", "medium": "auto", "slow": "auto"}
 
 
 def add_to(commands: Commands) -> None:
     """Declare the sub-command."""
-    parser = commands.add_parser("encode", help="code a video into a .dvc file")
+    parser = commands.add_parser(
+        "encode",
+        help="code a video into a .dvc file",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(run=run)
     parser.add_argument("source", metavar="IN", help="a video file, or - for y4m on standard input")
     parser.add_argument("target", metavar="OUT", type=Path, help="the .dvc file to make")
-    parser.add_argument(
-        "--lambda",
-        dest="lagrangian",
-        type=number,
-        default=1024.0,
-        metavar="L",
-        help="weight of quality against size, 64 to 4096 (default: 1024)",
-    )
+    add_rates(parser)
     parser.add_argument(
         "--gop", type=int, default=32, metavar="N", help="longest group of pictures (default: 32)"
     )
-    parser.add_argument("--start", type=number, default=0.0, metavar="T", help="seconds to skip")
-    parser.add_argument("--frames", type=int, metavar="N", help="code at most N frames")
+    add_part(parser, "code")
+    parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default="medium",
+        help="how much is tried: fast tries one codec for I frames, medium tries all "
+        "(default: medium; slow is the same as yet)",
+    )
     parser.add_argument(
         "--intra",
         choices=("auto", "hevc", "av1"),
-        default="auto",
-        help="codec of the I frames (default: auto, the better one for each)",
+        help="codec of the I frames (default: what the preset says; auto is the better of each)",
     )
     parser.add_argument(
         "--no-scene-cuts", action="store_true", help="start groups every N frames only"
+    )
+    parser.add_argument(
+        "--convert",
+        action="store_true",
+        help="take what is not 8-bit 4:2:0, and interlaced video, by converting it",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from OUT.part where there is one; keep it when stopped",
     )
     parser.add_argument(
         "--recon", metavar="FILE", help="also write what a decoder will show (.y4m, .mkv, ...)"
@@ -76,33 +102,61 @@ def run(arguments: argparse.Namespace) -> None:
     """Encode, with progress on the way and a line or JSON at the end."""
     check_arguments(arguments)
     from dvc_codec.codec.encoder import encode_file
-    from dvc_codec.video import RawFormat
+    from dvc_codec.codec.rate_search import Part
+    from dvc_codec.video import RawFormat, open_video
 
     raw = None
     if arguments.raw_size:
         width, height = arguments.raw_size
         raw = RawFormat(width, height, arguments.raw_rate or Fraction(25))
+
+    def frame_rate() -> Fraction:
+        if arguments.source == STANDARD:
+            raise UsageError("--end: standard input has no times; use --frames")
+        with open_video(arguments.source, frames=1, convert=True, raw=raw) as reader:
+            return reader.info.frame_rate
+
+    part = Part(
+        arguments.source,
+        gop=arguments.gop,
+        start=arguments.start,
+        frames=frames_wanted(arguments, frame_rate),
+        intra=arguments.intra or PRESETS[arguments.preset],
+        scene_cuts=not arguments.no_scene_cuts,
+        convert=arguments.convert,
+        raw=raw,
+    )
     model = ready_model(arguments)
     notes = [speed_note(model)]
-    with ProgressLine(not arguments.quiet) as line, FrameTable(arguments.csv) as table:
+    with (
+        ProgressLine(not arguments.quiet, events=arguments.events) as line,
+        FrameTable(arguments.csv) as table,
+    ):
         infos: list[VideoInfo] = []
+        frame_bits: list[dict[str, int]] = []
 
         def follow(summary: "Summary", info: "VideoInfo") -> None:
             infos[:] = [info]
             assert summary.last is not None
             table.add(summary.last)
-            kbit, psnr = f"{kbit_per_second(summary, info):.0f} kbit/s", f"{summary.psnr:.2f} dB"
-            line.show(summary.frames, expected_frames(info, arguments), kbit, psnr)
+            frame_bits.append(summary.last.bits)
+            line.show(summary.frames, expected_frames(info, part), *so_far(summary, info, part))
 
+        chosen = choose(arguments, part, model, line)
         summary = encode_file(
             arguments.source,
             arguments.target,
-            lagrangian=arguments.lagrangian,
-            gop=arguments.gop,
-            start=arguments.start,
-            frames=arguments.frames,
-            intra=arguments.intra,
-            scene_cuts=not arguments.no_scene_cuts,
+            lagrangian=chosen.lagrangian,
+            rates=chosen.rates,
+            rates_are=chosen.words,
+            gop=part.gop,
+            start=part.start,
+            frames=part.frames,
+            intra=part.intra,
+            scene_cuts=part.scene_cuts,
+            convert=part.convert,
+            sound=arguments.sound,
+            resume=arguments.resume,
             recon=arguments.recon,
             model=model,
             raw=raw,
@@ -111,17 +165,25 @@ def run(arguments: argparse.Namespace) -> None:
         )
     if summary.converted_from:
         notes.append(f"{arguments.source}: {summary.converted_from} was converted to 8-bit 4:2:0")
+    if summary.interlaced:
+        notes.append(f"{arguments.source}: interlaced pictures were coded as whole frames")
     if summary.damaged:
         notes.append(
             f"{arguments.source}: {summary.damaged} places could not be decoded; "
             "their pictures are missing or patched"
         )
+    if summary.left_out:
+        notes.append(f"{arguments.source}: left out: {', '.join(summary.left_out)}")
+    if summary.resumed:
+        notes.append(f"{arguments.target}: went on after {summary.resumed} frames")
     for text in filter(None, notes):
         note(text)
+    info = infos[0] if infos else source_info(part)
     if arguments.json:
-        print(json.dumps(as_json(arguments.target, summary, infos[0])))
+        said = as_json(arguments.target, summary, info)
+        print(json.dumps(said | {"frame_bits": frame_bits}))
     elif not arguments.quiet:
-        print(final_line(arguments.target, summary, infos[0]))
+        print(final_line(arguments.target, summary, info))
 
 
 def check_arguments(arguments: argparse.Namespace) -> None:
@@ -132,22 +194,43 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         raise UsageError("OUT: a .dvc file cannot go to standard output; give a name")
     if arguments.recon == STANDARD:
         raise UsageError("--recon: cannot go to standard output; give a name")
+    if arguments.resume and (arguments.recon or arguments.csv or arguments.source == STANDARD):
+        raise UsageError("--resume: does not go with --recon, --csv or standard input")
     targets = {"OUT": arguments.target, "--recon": arguments.recon, "--csv": arguments.csv}
     check_distinct(arguments.source, targets)
 
 
-def expected_frames(info: "VideoInfo", arguments: argparse.Namespace) -> int | None:
+def source_info(part: "Part") -> "VideoInfo":
+    """What a source says of itself."""
+    from dvc_codec.video import open_video
+
+    with open_video(
+        part.source, start=part.start, frames=1, convert=part.convert, raw=part.raw
+    ) as reader:
+        return reader.info
+
+
+def so_far(summary: "Summary", info: "VideoInfo", part: "Part") -> tuple[str, ...]:
+    """Rate, quality, size and what the size will be."""
+    parts = [f"{kbit_per_second(summary, info):.0f} kbit/s", f"{summary.psnr:.2f} dB"]
+    bytes_now = sum(summary.bits.values()) / 8
+    parts.append(f"{bytes_now / 1000:.0f} kB")
+    if total := expected_frames(info, part):
+        parts.append(f"of {bytes_now * total / max(1, summary.frames) / 1000:.0f} kB")
+    return tuple(parts)
+
+
+def expected_frames(info: "VideoInfo", part: "Part") -> int | None:
     """How many frames will be coded, as far as the source says."""
-    wanted: int | None = arguments.frames
-    left: int
+    wanted, left = part.frames, 0
     if info.frame_count is None:
         return wanted
-    left = max(1, info.frame_count - math.floor(arguments.start * info.frame_rate))
+    left = max(1, info.frame_count - math.floor(part.start * info.frame_rate))
     return left if wanted is None else min(left, wanted)
 
 
 def kbit_per_second(summary: "Summary", info: "VideoInfo") -> float:
-    """Of the file where it is finished, else of the frames so far."""
+    """Of the file without its sound where it is finished, else of the frames so far."""
     bits = sum(summary.bits.values())
     return float(bits * info.frame_rate / max(1, summary.frames) / 1000)
 
@@ -158,8 +241,10 @@ def final_line(target: Path, summary: "Summary", info: "VideoInfo") -> str:
         f"{'I' if part == 'intra' else part} {bits / summary.pixels:.4f}"
         for part, bits in summary.bits.items()
     )
+    sound = f"{summary.companion_bytes} of them sound, " if summary.companion_bytes else ""
     return (
-        f"{target}: {summary.frames} frames in {summary.gops} GOPs, {summary.file_bytes} bytes, "
+        f"{target}: {summary.frames} frames in {summary.gops} GOPs, "
+        f"{summary.file_bytes} bytes, {sound}"
         f"{summary.bits_per_pixel:.4f} bits per pixel ({split}), "
         f"{kbit_per_second(summary, info):.0f} kbit/s, {summary.psnr:.2f} dB, "
         f"{summary.frames / summary.seconds:.1f} frames/s"
@@ -183,5 +268,9 @@ def as_json(target: Path, summary: "Summary", info: "VideoInfo") -> dict[str, An
         "seconds": summary.seconds,
         "frames_per_second": summary.frames / summary.seconds,
         "converted_from": summary.converted_from,
+        "interlaced": summary.interlaced,
         "damaged": summary.damaged,
+        "companion_bytes": summary.companion_bytes,
+        "left_out": summary.left_out,
+        "resumed": summary.resumed,
     }

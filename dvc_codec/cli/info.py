@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dvc_codec.cli.options import Commands
-from dvc_codec.container import VERSION, Reader, StreamKind
+from dvc_codec.cli.options import Commands, printable
+from dvc_codec.container import VERSION, FrameKind, Packet, Reader, StreamKind, chapters_of
 
 
 def add_to(commands: Commands) -> None:
@@ -15,13 +15,31 @@ def add_to(commands: Commands) -> None:
     parser.set_defaults(run=run)
     parser.add_argument("source", metavar="FILE", type=Path, help="a .dvc file")
     parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--scan", action="store_true", help="read all of it: where the bytes went")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print it, as a list or as JSON."""
     with Reader(arguments.source) as reader:
         facts = as_json(arguments.source, reader)
+        if arguments.scan:
+            facts["bytes_by_part"] = bytes_by_part(facts["bytes"], reader)
     print(json.dumps(facts) if arguments.json else as_lines(facts))
+
+
+def bytes_by_part(size: int, reader: Reader) -> dict[str, int]:
+    """I frames, P frames, sound and the like, everything around them; what is damaged is in none
+    but the last.
+    """
+    parts = {"intra": 0, "inter": 0, "companions": 0}
+    for found in reader.chunks(tolerant=True):
+        if isinstance(found, Packet):
+            parts["companions"] += len(found.data)
+            continue
+        for frame in found.frames:
+            name = "intra" if frame.kind == FrameKind.I else "inter"
+            parts[name] += sum(map(len, frame.payloads))
+    return {**parts, "overhead": size - sum(parts.values())}
 
 
 def as_json(source: Path, reader: Reader) -> dict[str, Any]:
@@ -60,6 +78,10 @@ def as_json(source: Path, reader: Reader) -> dict[str, Any]:
             for stream in header.streams
         ],
         "tags": dict(header.tags),
+        "chapters": [
+            {"start": chapter.start / 1e9, "end": chapter.end / 1e9, "title": chapter.title}
+            for chapter in chapters_of(header, reader.name)
+        ],
         "complete": not reader.index_rebuilt,
     }
 
@@ -78,18 +100,27 @@ def as_lines(facts: dict[str, Any]) -> str:
         (
             "size",
             f"{facts['bytes']} bytes, {facts['bits_per_pixel']:.4f} bits per pixel, "
-            f"{facts['kbit_per_second']:.0f} kbit/s",
+            f"{facts['kbit_per_second']:.0f} kbit/s{', all streams' if facts['streams'] else ''}",
         ),
-        ("lambda", f"{facts['lambda']:g}"),
+        ("lambda", f"{facts['lambda']:g}" if facts["lambda"] else "by rate control"),
         ("model", f"{facts['model']} ({facts['model_sha256'][:16]})"),
         ("shape", f"samples {facts['sample_aspect_ratio']}, rotated by {facts['rotation']}"),
         ("colour", colour),
     ]
-    lines += [("stream", f"{stream['kind']}, {stream['codec']}") for stream in facts["streams"]]
+    for stream in facts["streams"]:
+        tags = ", ".join(f"{key} {value}" for key, value in stream["tags"].items())
+        lines.append(("stream", f"{stream['kind']}, {stream['codec']}; {tags}"))
+    lines += [("tag", f"{key}: {value}") for key, value in facts["tags"].items()]
+    lines += [
+        ("chapter", f"{chapter['start']:.3f} s: {chapter['title']}")
+        for chapter in facts["chapters"]
+    ]
+    if parts := facts.get("bytes_by_part"):
+        lines.append(("bytes", ", ".join(f"{name} {count}" for name, count in parts.items())))
     if not facts["complete"]:
         lines.append(("damage", "the file is cut or damaged: it has no index; counts are of what "
                                 "is whole"))  # fmt: skip
-    return "\n".join(f"{name:<8}{text}" for name, text in lines)
+    return "\n".join(f"{name:<8}{printable(text)}" for name, text in lines)
 
 
 def _kind(number: int) -> str:

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from dvc_codec import __version__
-from dvc_codec.cli import decode, encode, evaluate, info
+from dvc_codec.cli import completion, decode, encode, evaluate, info, inspect, verify
 from dvc_codec.cli.interrupt import exit_code, interruptible, seen
-from dvc_codec.cli.options import Parser
+from dvc_codec.cli.options import Parser, printable
 from dvc_codec.errors import DvcError
 
 BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _interrupted()
         if isinstance(error.__cause__, BrokenPipeError):
             return _hush()
-        print(f"dvc-codec: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        print(f"dvc-codec: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return _interrupted()
@@ -49,7 +49,10 @@ def command_line() -> Parser:
     encode.add_to(commands)
     decode.add_to(commands)
     info.add_to(commands)
+    verify.add_to(commands)
+    inspect.add_to(commands)
     evaluate.add_to(commands)
+    completion.add_to(commands)
     return parser
 
 

@@ -5,6 +5,7 @@ import math
 import os
 import re
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 from dvc_codec.errors import CannotWrite, UsageError
 
 if TYPE_CHECKING:  # torch takes two seconds to import: not for --help or for a wrong option
+    from dvc_codec.codec.limits import Limits
     from dvc_codec.codec.model import Model
 
 STANDARD = "-"  # standard input or output
@@ -24,6 +26,57 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Instead of printing and exiting."""
         raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def add_part(parser: argparse.ArgumentParser, verb: str) -> None:
+    """--start, --frames, --end, --no-audio."""
+    parser.add_argument("--start", type=number, default=0.0, metavar="T", help="seconds to skip")
+    parser.add_argument("--frames", type=int, metavar="N", help=f"{verb} at most N frames")
+    parser.add_argument(
+        "--end", type=number, metavar="T", help=f"{verb} what comes before T seconds only"
+    )
+    parser.add_argument(
+        "--no-audio",
+        dest="sound",
+        action="store_false",
+        help="leave out sound, subtitles and attachments",
+    )
+
+
+def frames_wanted(arguments: argparse.Namespace, frame_rate: Callable[[], Fraction]) -> int | None:
+    """--frames and --end as a number of frames; ``frame_rate`` is asked for --end alone."""
+    frames: int | None = arguments.frames
+    if arguments.end is None:
+        return frames
+    if arguments.end <= arguments.start:
+        raise UsageError(f"--end {arguments.end:g}: is not after --start {arguments.start:g}")
+    frame = float((arguments.end - arguments.start) * frame_rate())
+    until = max(1, math.ceil(frame - 1e-6))  # 0.28 - 0.12 is a little more than 0.16
+    return until if frames is None else min(frames, until)
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """--max-pixels, --max-memory."""
+    parser.add_argument(
+        "--max-pixels",
+        type=at_least_one,
+        metavar="N",
+        help="largest picture to decode (default: 36000000, 8192x4320 and a little)",
+    )
+    parser.add_argument(
+        "--max-memory",
+        type=at_least_one,
+        metavar="MIB",
+        help="refuse files that need more to decode (default: not asked)",
+    )
+
+
+def limits_of(arguments: argparse.Namespace) -> "Limits":
+    """What --max-pixels and --max-memory say."""
+    from dvc_codec.codec.limits import DEFAULT_LIMITS, Limits
+
+    memory = arguments.max_memory and arguments.max_memory << 20
+    return Limits(arguments.max_pixels or DEFAULT_LIMITS.pixels, memory)
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +93,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress and no final line")
     parser.add_argument(
         "--json", action="store_true", help="the result as JSON on standard output, no final line"
+    )
+    parser.add_argument(
+        "--events", action="store_true", help="progress as lines of JSON on standard error"
     )
 
 
@@ -63,7 +119,16 @@ def speed_note(model: "Model") -> str | None:
 
 def note(text: str) -> None:
     """Something worth knowing that is no error."""
-    print(f"dvc-codec: note: {text}", file=sys.stderr)
+    print(f"dvc-codec: note: {printable(text)}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """One line without control characters: what a file says of itself may not steer a terminal.
+
+    >>> printable("a\\x1b[2Jb")
+    'a?[2Jb'
+    """
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.splitlines()))
 
 
 def check_distinct(source: str | Path, targets: dict[str, str | Path | None]) -> None:
@@ -99,6 +164,32 @@ def at_least_one(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"found {text}, expected 1 or more")
     return value
+
+
+def bits_per_second(text: str) -> float:
+    """A bit rate, with k or M for thousands and millions.
+
+    >>> bits_per_second("300k"), bits_per_second("1.5M")
+    (300000.0, 1500000.0)
+    """
+    return _with_unit(text, {"": 1, "k": 1000, "K": 1000, "m": 10**6, "M": 10**6}, "300k or 1.5M")
+
+
+def file_size(text: str) -> int:
+    """Bytes, with k, M or G for powers of 1000, Ki, Mi, Gi for those of 1024.
+
+    >>> file_size("10M"), file_size("1Ki")
+    (10000000, 1024)
+    """
+    units = {"": 1, "k": 1000, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+    return int(_with_unit(text, units, "25M"))
+
+
+def _with_unit(text: str, units: dict[str, int], example: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]*)", text)
+    if match is None or match[2] not in units or float(match[1]) <= 0:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a number such as {example}")
+    return float(match[1]) * units[match[2]]
 
 
 def size(text: str) -> tuple[int, int]:

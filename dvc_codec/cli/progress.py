@@ -1,5 +1,8 @@
-"""A line on the terminal that says how far we are. Nothing where standard error is no terminal."""
+"""A line on the terminal that says how far we are. Nothing where standard error is no terminal,
+or events for programs where they are asked for.
+"""
 
+import json
 import shutil
 import sys
 import time
@@ -16,10 +19,12 @@ class ProgressLine:
 
     Args:
         wanted: False keeps it silent whatever standard error is.
+        events: a line of JSON a second on standard error instead, and one for the last frame.
     """
 
-    def __init__(self, wanted: bool = True) -> None:
-        self._shown = wanted and sys.stderr.isatty()
+    def __init__(self, wanted: bool = True, *, events: bool = False) -> None:
+        self._events = events
+        self._shown = wanted and sys.stderr.isatty() and not events
         self._begun = time.monotonic()
         self._last = 0.0
 
@@ -27,6 +32,11 @@ class ProgressLine:
         """``done`` of ``total`` frames, the rate, the time to go, and ``more``."""
         check()
         now = time.monotonic()
+        if self._events:
+            if now - self._last >= 1 or done == total:
+                self._last = now
+                self._event(done, total, now - self._begun, more)
+            return
         if not self._shown or (now - self._last < _SECONDS_BETWEEN and done != total):
             return
         self._last = now
@@ -48,6 +58,10 @@ class ProgressLine:
         if self._shown:
             self._write("")
             print("\r", end="", file=sys.stderr, flush=True)
+
+    def _event(self, done: int, total: int | None, seconds: float, more: tuple[str, ...]) -> None:
+        facts = {"event": "progress", "frame": done, "frames": total, "seconds": seconds}
+        print(json.dumps({**facts, "more": list(more)}), file=sys.stderr, flush=True)
 
     def _write(self, text: str) -> None:
         columns = shutil.get_terminal_size().columns - 1

@@ -27,11 +27,17 @@ _END = object()
 
 
 def ahead(
-    items: Iterator[T], depth: int = 2, *, waiting: Callable[[], None] | None = None
+    items: Iterator[T],
+    depth: int = 2,
+    *,
+    waiting: Callable[[], None] | None = None,
+    stopping: Callable[[], None] | None = None,
 ) -> Generator[T]:
     """The same items in the same order, made up to ``depth`` ahead in a thread of its own.
 
-    ``waiting`` is called twice a second while there is nothing yet: it may raise.
+    ``waiting`` is called twice a second while there is nothing yet: it may raise. ``stopping`` is
+    called before the thread is waited for: it ends what ``items`` may wait for itself. (What raises
+    in here, a signal's KeyboardInterrupt too, comes to that wait before any caller can do more.)
     What ``items`` raises is raised here, in its place. Closing this generator ends the thread: use
     it in ``contextlib.closing``, or what ``items`` reads may be closed under the thread's hands.
     """
@@ -65,4 +71,6 @@ def ahead(
             yield item  # type: ignore[misc]
     finally:
         stop.set()
+        if stopping is not None:
+            stopping()
         thread.join()

@@ -1,5 +1,6 @@
 """Frame records in, pictures out: the decoder's loop, and decode_file() around it."""
 
+import bisect
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -13,28 +14,58 @@ from torch import Tensor
 
 from dvc_codec.codec import symbols
 from dvc_codec.codec.ahead import ahead
+from dvc_codec.codec.beside import PacketsBeside
+from dvc_codec.codec.damage import GopSpan, gops_of, grey
+from dvc_codec.codec.limits import DEFAULT_LIMITS, Limits
 from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.p_frame import reconstruct
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
-from dvc_codec.container import FrameKind, FrameRecord, Header, Reader
+from dvc_codec.container import FrameKind, FrameRecord, Header, Packet, Reader, chapters_of
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.errors import DamagedFile, OutOfRange, WrongModel, WrongVersion
 from dvc_codec.intra import by_id
 from dvc_codec.networks.planes import GRID
 from dvc_codec.networks.rate import RATES
-from dvc_codec.video import ColourTags, Frame, Picture, VideoInfo, open_writer
+from dvc_codec.video import (
+    NO_EXTRAS,
+    ColourTags,
+    Extras,
+    Frame,
+    Picture,
+    VideoInfo,
+    open_writer,
+)
 
 
 @dataclass
 class Decoded:
     """What decode_file() did.
 
-    ``differing`` frames are not what the encoder saw (another machine's rounding, or damage).
+    ``differing`` frames are not what the encoder saw (another machine's rounding, or damage);
+    ``lost`` ones could not be decoded: ranges of frame numbers, the last one included.
     """
 
     frames: int = 0
     differing: int = 0
+    lost: list[tuple[int, int]] = field(default_factory=list)
+    complete: bool = True  # the file has its end
     seconds: float = 0.0
+    left_out: list[str] = field(default_factory=list)  # what the target has no place for
+
+    @property
+    def lost_frames(self) -> int:
+        return sum(last - first + 1 for first, last in self.lost)
+
+    def add(self, position: int, shown: "Shown") -> None:
+        """Count frame number ``position``."""
+        self.frames += 1
+        if shown.lost:
+            if self.lost and self.lost[-1][1] == position - 1:
+                self.lost[-1] = self.lost[-1][0], position
+            else:
+                self.lost.append((position, position))
+        else:
+            self.differing += not shown.exact
 
 
 @dataclass(frozen=True)
@@ -106,30 +137,64 @@ class FrameDecoder:
         return to_picture(self._reference.picture, self._header.height, self._header.width)
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A decoded frame.
+
+    Args:
+        frame: picture and time.
+        exact: whether the picture is the encoder's, by its hash.
+        lost: whether it could not be decoded; the picture is then the last good one.
+    """
+
+    frame: Frame
+    exact: bool
+    lost: bool = False
+
+
 class Decoder:
     """A .dvc file as pictures: iterate, from any frame on.
 
     Args:
         source: the file.
         model: weights; the shipped ones by default. Raises WrongModel if the file names others.
+        strict: refuse a damaged file. Else what is damaged is concealed: the last good picture is
+            shown again, for as long as the lost ones would have been.
+        limits: the largest picture that is decoded.
     """
 
-    def __init__(self, source: Path, model: Model | None = None) -> None:
+    def __init__(
+        self,
+        source: Path,
+        model: Model | None = None,
+        *,
+        strict: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         self._reader = Reader(source)
         self.header = self._reader.header
+        self._strict = strict
         try:
-            self._model = model or load_model()
+            limits.check(self._reader.name, self.header)
+            self._cut = self._reader.read_cut_gop() if not strict else None
+            self._plan = gops_of(self._reader, self._cut)
             self._check(source)
+            self._model = model or load_model()
+            self._check_model(source)
         except BaseException:
             self.close()
             raise
 
     def _check(self, source: Path) -> None:
-        if self._reader.index_rebuilt or not self.frame_count:
+        whole = not self._reader.index_rebuilt
+        if not self.frame_count or (self._strict and not whole):
             raise DamagedFile(
-                f"{source}: the file is cut or damaged at its end: no index, {self.frame_count} "
-                "frames in whole groups; get a complete copy"
+                f"{source}: the file is cut or damaged at its end: no index, "
+                f"{self._reader.frame_count} frames in whole groups; get a complete copy"
+                + (", or decode without --strict" if self.frame_count else "")
             )
+
+    def _check_model(self, source: Path) -> None:
         if self._model.sha256 != self.header.model_hash:
             wanted, have = self.header.model_hash.hex()[:16], self._model.sha256.hex()[:16]
             raise WrongModel(
@@ -139,7 +204,13 @@ class Decoder:
 
     @property
     def frame_count(self) -> int:
-        return self._reader.frame_count
+        """Frames that come out, those that are lost inside included."""
+        return self._plan[-1].end if self._plan else 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether the file has its end."""
+        return not self._reader.index_rebuilt
 
     @property
     def info(self) -> VideoInfo:
@@ -155,31 +226,83 @@ class Decoder:
             rotation=h.rotation,
         )
 
+    @property
+    def extras(self) -> Extras:
+        """Sound, subtitles, tags and chapters."""
+        try:
+            chapters = chapters_of(self.header, self._reader.name)
+        except DamagedFile:
+            if self._strict:
+                raise
+            chapters = ()
+        return Extras(self.header.streams, self.header.tags, chapters)
+
     def frames(self, first: int = 0, count: int | None = None) -> Generator[tuple[Frame, bool]]:
         """Frames from number ``first`` on, each with whether it is exactly the encoder's picture
         (by its hash). Close it before the decoder where it is not used up: a thread reads ahead.
         """
+        with closing(self.shown(first, count)) as all_shown:
+            for shown in all_shown:
+                yield shown.frame, shown.exact
+
+    def shown(self, first: int = 0, count: int | None = None) -> Generator[Shown]:
+        """As :meth:`frames`, and which of them are lost."""
         last = self.frame_count if count is None else min(self.frame_count, first + count)
         decoder = FrameDecoder(self._model, self.header)
+        picture = grey(self.header)
         with closing(ahead(self._parsed(first, last))) as all_parsed:
-            for position, parsed in all_parsed:
-                picture = decoder.decode(parsed)
+            for position, found in all_parsed:
+                if isinstance(found, int):  # the time of a lost frame
+                    if position >= first:
+                        yield Shown(Frame(picture, found), exact=False, lost=True)
+                    continue
+                picture = decoder.decode(found)
                 if position >= first:
-                    record = parsed.record
-                    yield Frame(picture, record.pts), hash_of(picture) == record.picture_hash
+                    exact = hash_of(picture) == found.record.picture_hash
+                    yield Shown(Frame(picture, found.record.pts), exact)
 
-    def _parsed(self, first: int, last: int) -> Iterator[tuple[int, Parsed]]:
-        """Numbers and symbols of the frames of all groups that hold any of [first, last)."""
+    def packets_before(self, number: int) -> list[Packet]:
+        """Packets of companion streams that stand before GOP ``number`` of the file's index; its
+        length means those after the last.
+        """
+        known = len(self.header.streams)
+        return [p for p in self._reader.packets_before(number) if p.stream <= known]
+
+    def gop_at(self, frame: int) -> int:
+        """Number in the index of the GOP that has this frame, or of the last one before it."""
+        starts = [entry.first_frame for entry in self._reader.index]
+        return max(0, bisect.bisect_right(starts, frame) - 1)
+
+    @property
+    def gop_count(self) -> int:
+        """Number of whole GOPs."""
+        return len(self._reader.index)
+
+    def _parsed(self, first: int, last: int) -> Iterator[tuple[int, Parsed | int]]:
+        """Numbers and symbols of the frames of all groups that hold any of [first, last); times of
+        those that are lost.
+        """
         parser = FrameParser(self._model, self.header)
-        for number, entry in enumerate(self._reader.index):
-            following = self._reader.index[number + 1 : number + 2]
-            end = following[0].first_frame if following else self.frame_count
-            if end <= first or entry.first_frame >= last:
+        for span in self._plan:
+            if span.end <= first or span.start >= last:
                 continue
-            gop = self._reader.read_gop(number)
-            for position, record in enumerate(gop.frames, gop.first_frame):
-                if position < last:
+            position, pts = span.start, span.first_pts
+            try:
+                for record in self._records(span):
+                    if position >= min(last, span.end):
+                        break
                     yield position, parser.parse(record)
+                    position, pts = position + 1, record.pts + self.header.ticks(1)
+            except DamagedFile:
+                if self._strict:
+                    raise
+            for lost in range(position, min(last, span.end)):
+                yield lost, pts + self.header.ticks(lost - position)
+
+    def _records(self, span: GopSpan) -> tuple[FrameRecord, ...]:
+        if span.number is None:
+            return () if self._cut is None or span.lost else self._cut.frames
+        return self._reader.read_gop(span.number).frames
 
     def frame_at(self, seconds: float) -> int:
         """Number of the frame that is shown at this time, at the file's frame rate, counted from
@@ -211,6 +334,9 @@ def decode_file(
     start: float = 0.0,
     frames: int | None = None,
     lossless: bool | None = None,
+    strict: bool = False,
+    sound: bool = True,
+    limits: Limits = DEFAULT_LIMITS,
     model: Model | None = None,
     progress: Callable[[Decoded, int], None] | None = None,
 ) -> Decoded:
@@ -222,6 +348,10 @@ def decode_file(
         start: seconds to skip; only the group of pictures around it is decoded, not what is before.
         frames: how many to decode at most.
         lossless: see :func:`dvc_codec.video.open_writer`.
+        strict: refuse a damaged file; else lost pictures are concealed, and ``Decoded.lost`` says
+            which.
+        sound: write sound, subtitles, tags and chapters too, where ``target`` can hold them.
+        limits: the largest picture that is decoded.
         model: weights; the shipped ones by default.
         progress: called after every frame, with the number of frames to come in all.
 
@@ -233,16 +363,26 @@ def decode_file(
     done = Decoded()
     begun = time.monotonic()
     with ExitStack() as stack:
-        decoder = stack.enter_context(Decoder(source, model))
+        decoder = stack.enter_context(Decoder(source, model, strict=strict, limits=limits))
         first = decoder.frame_at(start) if start else 0
         total = decoder.frame_count - first
-        writer = stack.enter_context(open_writer(target, decoder.info, lossless=lossless))
-        for frame, exact in stack.enter_context(closing(decoder.frames(first, frames))):
-            writer.write(frame.picture, frame.pts)
-            done.frames += 1
-            done.differing += not exact
+        extras = decoder.extras if sound else NO_EXTRAS
+        writer = stack.enter_context(
+            open_writer(target, decoder.info, lossless=lossless, extras=extras)
+        )
+        done.left_out, done.complete = writer.left_out, decoder.complete
+        sounds = PacketsBeside(decoder, writer, from_the_start=first == 0) if sound else None
+        position = first
+        for shown in stack.enter_context(closing(decoder.shown(first, frames))):
+            if sounds:
+                sounds.before(position, shown.frame.pts)
+            writer.write(shown.frame.picture, shown.frame.pts)
+            done.add(position, shown)
+            position += 1
             done.seconds = time.monotonic() - begun
             if progress:
                 progress(done, total if frames is None else min(total, frames))
+        if sounds:
+            sounds.end(None if frames is None else position)
     done.seconds = time.monotonic() - begun
     return done

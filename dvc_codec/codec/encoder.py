@@ -13,14 +13,24 @@ from dvc_codec.codec import symbols
 from dvc_codec.codec.ahead import ahead
 from dvc_codec.codec.gop import schedule
 from dvc_codec.codec.model import Model, load_model
+from dvc_codec.codec.output import Output, header_of
 from dvc_codec.codec.p_frame import State, code_frame, table_costs
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
-from dvc_codec.container import Colour, FrameKind, FrameRecord, Gop, Header, Writer
+from dvc_codec.codec.rates import ConstantRate, RateControl
+from dvc_codec.container import FrameKind, FrameRecord, ResumedFrame
 from dvc_codec.entropy.tables import Tables
-from dvc_codec.errors import OutOfRange
+from dvc_codec.errors import OutOfRange, UsageError
 from dvc_codec.intra import encode_for_lambda, get
-from dvc_codec.networks.rate import HIGHEST_LAMBDA, LOWEST_LAMBDA, rate_index
-from dvc_codec.video import Frame, Picture, RawFormat, VideoInfo, open_video, open_writer
+from dvc_codec.networks.rate import HIGHEST_LAMBDA, LOWEST_LAMBDA, lambda_at, rate_index
+from dvc_codec.video import (
+    Companions,
+    Frame,
+    Picture,
+    RawFormat,
+    VideoInfo,
+    open_video,
+    open_writer,
+)
 
 LONGEST_GOP = 1024
 
@@ -42,7 +52,8 @@ class EncodedFrame:
 class Summary:
     """What encode_file() did.
 
-    Bits per pixel are of the file's bytes; PSNR of the mean squared error over all frames.
+    Bits per pixel are of the file's bytes without sound; PSNR of the mean squared error over all
+    frames.
     """
 
     frames: int = 0
@@ -54,11 +65,15 @@ class Summary:
     frame_psnr: list[float] = field(default_factory=list)
     last: EncodedFrame | None = None  # the frame just coded, for whoever follows the progress
     converted_from: str | None = None  # the source's pixel format if it is not 8-bit 4:2:0
+    interlaced: bool = False  # fields were coded as whole frames
     damaged: int = 0  # places of the source that could not be decoded
+    resumed: int = 0  # frames of an earlier run; PSNR is without them
+    companion_bytes: int = 0  # sound and subtitles
+    left_out: list[str] = field(default_factory=list)  # streams that cannot be carried
 
     @property
     def bits_per_pixel(self) -> float:
-        return 8 * self.file_bytes / max(1, self.pixels)
+        return 8 * (self.file_bytes - self.companion_bytes) / max(1, self.pixels)
 
     @property
     def psnr(self) -> float:
@@ -83,13 +98,17 @@ class FrameEncoder:
         self._codec = model.codec
         self._lagrangian, self._intra = lagrangian, intra
         self.rate_index = rate_index(lagrangian)
-        self._rate = torch.tensor([self.rate_index])
         self._state: State | None = None
         self._tables: dict[str, Tables] = {}
 
     @torch.inference_mode()
-    def encode(self, frame: Frame, intra: bool) -> EncodedFrame:
-        """Code a frame, as an I frame or from the last."""
+    def encode(self, frame: Frame, intra: bool, index: int | None = None) -> EncodedFrame:
+        """Code a frame, as an I frame or from the last.
+
+        ``index`` is the rate index of this frame and of those after it; None stays at the last one.
+        """
+        if index is not None and index != self.rate_index:
+            self.rate_index, self._lagrangian = index, lambda_at(index)
         return (
             self._intra_frame(frame)
             if intra or self._state is None
@@ -114,8 +133,9 @@ class FrameEncoder:
 
     def _p_frame(self, frame: Frame, state: State) -> EncodedFrame:
         costs = table_costs(self._codec.prior, self._tables)
+        rate = torch.tensor([self.rate_index])
         coded = code_frame(
-            self._codec, to_planes(frame.picture), state, self._rate, costs, estimate=False
+            self._codec, to_planes(frame.picture), state, rate, costs, estimate=False
         )
         collected = symbols.collect(self._codec.prior, coded.sent, coded.fine)
         payload, sizes = symbols.write(self._tables, collected)
@@ -134,13 +154,18 @@ def encode_file(
     source: str | Path,
     target: Path,
     *,
-    lagrangian: float,
+    lagrangian: float = 1024.0,
     gop: int = 32,
     start: float = 0.0,
     frames: int | None = None,
     intra: str = "auto",
     scene_cuts: bool = True,
+    convert: bool = False,
+    sound: bool = True,
     recon: Path | None = None,
+    resume: bool = False,
+    rates: Callable[[VideoInfo], RateControl] | None = None,
+    rates_are: str = "",
     model: Model | None = None,
     raw: RawFormat | None = None,
     progress: Callable[[Summary, VideoInfo], None] | None = None,
@@ -157,7 +182,13 @@ def encode_file(
         frames: how many to code at most.
         intra: "auto", "hevc" or "av1".
         scene_cuts: start a group where the scene changes.
+        convert: take other pixel formats than 8-bit 4:2:0, and interlaced pictures.
+        sound: carry sound, subtitles and attachments over, byte for byte.
         recon: also write what a decoder will output (.y4m, .mkv, ...).
+        resume: go on from ``target``.part where an interrupted run left one, and leave one when
+            interrupted. The file comes out as if nothing had happened.
+        rates: makes a rate control for a video, instead of ``lagrangian`` for all frames.
+        rates_are: what ``rates`` does, in words: part of what a resumed file must agree in.
         model: weights; the shipped ones by default.
         raw: the format of a headerless .yuv source.
         progress: called after every frame.
@@ -168,35 +199,60 @@ def encode_file(
     """
     if not 1 <= gop <= LONGEST_GOP:
         raise OutOfRange(f"GOP of {gop} frames: must be in [1, {LONGEST_GOP}]")
+    if resume and (recon or str(source) == "-"):
+        raise UsageError("a resumed run needs a source file, and cannot write a reconstruction")
     model = model or load_model()
     encoder = FrameEncoder(model, lagrangian, intra)
     summary = Summary()
     begun = time.monotonic()
+    settings = f"{lagrangian:g} {gop} {start} {frames} {intra} {scene_cuts} {convert} {rates_are}"
     with ExitStack() as stack:
-        reader = stack.enter_context(open_video(source, start=start, frames=frames, raw=raw))
+        reader = stack.enter_context(
+            open_video(source, start=start, frames=frames, raw=raw, convert=convert)
+        )
         info = reader.info
-        pending: list[FrameRecord] = []
-        writer = stack.enter_context(Writer(target, _header(info, model, lagrangian, gop)))
+        control = rates(info) if rates else ConstantRate(encoder.rate_index)
+        companions = stack.enter_context(Companions(source if sound and raw is None else "-"))
+        if start and companions.streams:
+            companions.start_at(reader.first_pts * info.time_base)
+        header = header_of(
+            info,
+            companions,
+            model=(model.name, model.sha256),
+            lagrangian=0.0 if rates else lagrangian,
+            gop=gop,
+            settings=settings,
+        )
+        output = stack.enter_context(Output(target, header, companions, resume=resume))
         copy = stack.enter_context(open_writer(recon, info)) if recon else None
         groups = schedule(iter(reader), gop, scene_cuts=scene_cuts)
-        frames_ahead = stack.enter_context(closing(ahead(groups, waiting=waiting)))
-        stack.callback(reader.stop)  # first of all, or its thread might wait for ever
+        frames_ahead = stack.enter_context(
+            closing(ahead(groups, waiting=waiting, stopping=reader.stop))
+        )
+        summary.left_out = companions.left_out
         for starts, frame in frames_ahead:
-            if starts and pending:
-                _write_gop(writer, pending, summary)
-            encoded = encoder.encode(frame, starts)
             summary.converted_from, summary.damaged = reader.converted_from, reader.damaged
-            pending.append(encoded.record)
+            summary.interlaced = reader.interlaced
+            if (old := output.old(frame, starts)) is not None:
+                control.next_index(starts)
+                control.spent(8 * old.payload_bytes)
+                _count_old(summary, old, info)
+                continue
+            encoded = encoder.encode(frame, starts, control.next_index(starts))
+            control.spent(sum(encoded.bits.values()))
+            output.add(encoded.record)
+            summary.gops, summary.file_bytes = output.gops, output.bytes_written
             _count(summary, encoded, info, time.monotonic() - begun)
             if copy:
                 copy.write(encoded.picture, frame.pts)
             if progress:
                 progress(summary, info)
-        _write_gop(writer, pending, summary)
-        summary.damaged = reader.damaged
+        output.end(sound_goes_on=frames is None)
+        summary.gops, summary.damaged = output.gops, reader.damaged
+        summary.companion_bytes = output.companion_bytes
     summary.file_bytes = target.stat().st_size
     summary.seconds = time.monotonic() - begun
-    payload = sum(summary.bits.values())
+    payload = sum(summary.bits.values()) + 8 * summary.companion_bytes
     summary.bits["overhead"] = 8 * summary.file_bytes - payload
     return summary
 
@@ -216,28 +272,13 @@ def weighted_psnr(errors: tuple[float, float, float]) -> float:
     return float((6 * y + u + v) / 8)
 
 
-def _header(info: VideoInfo, model: Model, lagrangian: float, gop: int) -> Header:
-    c = info.colour
-    return Header(
-        model_hash=model.sha256,
-        model_name=model.name,
-        width=info.width,
-        height=info.height,
-        frame_rate=info.frame_rate,
-        time_base=info.time_base,
-        sample_aspect_ratio=info.sample_aspect_ratio,
-        colour=Colour(c.primaries, c.transfer, c.matrix, c.range, c.chroma_location),
-        rotation=info.rotation,
-        lambda_milli=round(1000 * lagrangian),
-        gop_length=gop,
-    )
-
-
-def _write_gop(writer: Writer, pending: list[FrameRecord], summary: Summary) -> None:
-    writer.write_gop(Gop(writer.frame_count, tuple(pending)))
-    pending.clear()
-    summary.gops += 1
-    summary.file_bytes = writer.bytes_written
+def _count_old(summary: Summary, old: ResumedFrame, info: VideoInfo) -> None:
+    """A frame that an interrupted run has coded: what its payload is for is not known any more."""
+    summary.frames += 1
+    summary.resumed += 1
+    summary.pixels += info.width * info.height
+    part = "intra" if old.kind == FrameKind.I else "resumed"
+    summary.bits[part] = summary.bits.get(part, 0) + 8 * old.payload_bytes
 
 
 def _count(summary: Summary, encoded: EncodedFrame, info: VideoInfo, seconds: float) -> None:

@@ -7,6 +7,7 @@
 True
 """
 
+from dvc_codec.container.chapters import Chapter, chapters_extension, chapters_of
 from dvc_codec.container.hashes import picture_hash
 from dvc_codec.container.header import VERSION
 from dvc_codec.container.reader import Reader
@@ -22,11 +23,12 @@ from dvc_codec.container.records import (
     StreamEntry,
     StreamKind,
 )
-from dvc_codec.container.writer import Writer
+from dvc_codec.container.writer import ResumedFrame, Writer
 
 __all__ = [
     "VERSION",
     "ByteCounts",
+    "Chapter",
     "Colour",
     "FrameKind",
     "FrameRecord",
@@ -35,8 +37,11 @@ __all__ = [
     "IndexEntry",
     "Packet",
     "Reader",
+    "ResumedFrame",
     "StreamEntry",
     "StreamKind",
     "Writer",
+    "chapters_extension",
+    "chapters_of",
     "picture_hash",
 ]

@@ -33,7 +33,7 @@ _SCALE = 1 << 2
 _EXTENSION = 1 << 7
 _UNKNOWN = 0x78
 
-_SHORTEST_FRAME = 5  # first byte and hash
+SHORTEST_FRAME = 5  # first byte and hash
 
 
 class Clock:
@@ -78,7 +78,7 @@ def parse_gop(data: bytes, header: Header, where: str) -> Gop:
     """The GOP of a whole chunk body."""
     cursor = Cursor(data, where)
     first_frame, count, first_pts = parse_gop_start(cursor)
-    if count * _SHORTEST_FRAME > cursor.left:
+    if count * SHORTEST_FRAME > cursor.left:
         raise cursor.damaged(f"number of frames is {count}, more than {cursor.left} bytes can hold")
     frames = tuple(_frames(cursor, header, first_frame, count, first_pts))
     cursor.end()

@@ -26,3 +26,5 @@ MAX_REFERENCES = 16
 FULL_SCALE = 16  # a frame's scale counts sixteenths of the size
 MAX_PACKETS_PER_CHUNK = 65535
 MAX_PACKET = 1 << 26
+MAX_CHAPTERS = 1000
+MAX_NANOSECONDS = 2**62

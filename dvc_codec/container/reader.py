@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ from dvc_codec.container.chunks import (
     parse_packets,
 )
 from dvc_codec.container.fields import Cursor
-from dvc_codec.container.frames import iterate_frames, parse_gop, parse_gop_start
+from dvc_codec.container.frames import SHORTEST_FRAME, iterate_frames, parse_gop, parse_gop_start
 from dvc_codec.container.header import CRC, PREFIX, body_length, parse_header
 from dvc_codec.container.limits import MAX_CHUNK
 from dvc_codec.container.records import FrameRecord, Gop, IndexEntry, Packet
@@ -102,6 +103,12 @@ class Reader:
             )
         return gop
 
+    def frames_in(self, number: int) -> int:
+        """How many frames GOP ``number`` says it has, without reading them."""
+        start = self.index[number].offset + CHUNK_HEAD
+        cursor = Cursor(self._bytes(start, 3 * 10), f"{self.name}: chunk at byte {start}")
+        return parse_gop_start(cursor)[1]
+
     def read_cut_gop(self) -> Gop | None:
         """The whole frames at the front of a last GOP that the end of the file cuts.
 
@@ -124,6 +131,37 @@ class Reader:
             pass  # what stands before the cut is what was asked for
         return Gop(first_frame, tuple(frames)) if frames else None
 
+    def packets_before(self, number: int) -> list[Packet]:
+        """Packets that stand between GOP ``number`` and the one before it.
+
+        ``number`` may be the number of GOPs: then those after the last. What is damaged among them
+        is left out.
+        """
+        offsets = [entry.offset for entry in self.index]
+        start = self._start
+        if number > 0:
+            start = offsets[number - 1] + CHUNK_HEAD + self._claimed(offsets[number - 1])
+        end = offsets[number] if number < len(offsets) else self._size
+        found: list[Packet] = []
+        while start < end:
+            try:
+                here = self._chunk(start)
+                if here.kind == PACKETS:
+                    found += parse_packets(here.body, self._where(here))
+                elif here.kind in (GOP, INDEX):
+                    break
+                start = here.end
+            except DamagedFile:
+                start = self._next_sync(start + 1)
+        return found
+
+    def _claimed(self, offset: int) -> int:
+        """Length of the body of the chunk at ``offset``, as far as it lies in the file."""
+        head = self._bytes(offset, CHUNK_HEAD)
+        claim = int.from_bytes(head[len(SYNC) + 1 : len(SYNC) + 5], "little")
+        left = max(0, self._size - offset - CHUNK_HEAD)
+        return claim if head.startswith(SYNC) and claim <= left else 0
+
     def chunks(self, *, tolerant: bool = False) -> Iterator[Gop | Packet]:
         """Everything in the order of the file. ``tolerant`` skips what is damaged."""
         for found in self._walk(tolerant):
@@ -143,6 +181,16 @@ class Reader:
             except DamagedFile:
                 if not tolerant:
                     raise
+
+    def whole_gops(self) -> Iterator[tuple[int, int, Gop]]:
+        """(offset, length of the chunk, GOP) from the front, until something is damaged or cut."""
+        with suppress(DamagedFile):
+            for found in self._walk(tolerant=False):
+                if found.kind == INDEX:
+                    return
+                if found.kind == GOP:
+                    gop = parse_gop(found.body, self.header, self._where(found))
+                    yield found.offset, found.end - found.offset, gop
 
     def packets(self) -> Iterator[Packet]:
         """Packets of companion streams; damaged chunks of them are left out."""
@@ -243,6 +291,8 @@ class Reader:
             entries, frame_count = parse_index(found.body, self._where(found))
         except DamagedFile:
             return None
+        if frame_count * SHORTEST_FRAME > self._size:
+            return None  # more than the file can hold
         firsts = [entry.first_frame for entry in entries]
         if any(entry.offset >= offset for entry in entries) or firsts != sorted(set(firsts)):
             return None
@@ -260,7 +310,7 @@ class Reader:
                 first, count, pts = parse_gop_start(Cursor(found.body, self._where(found)))
             except DamagedFile:
                 continue
-            if first >= frame_count:
+            if first >= frame_count and count * SHORTEST_FRAME <= len(found.body):
                 entries.append(IndexEntry(found.offset, first, pts))
                 frame_count = first + count
         self._cut_offset = self._find_cut(end)

@@ -2,10 +2,10 @@
 
 import os
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from dvc_codec.container.chunks import (
     GOP,
@@ -19,6 +19,7 @@ from dvc_codec.container.chunks import (
 )
 from dvc_codec.container.frames import gop_body
 from dvc_codec.container.header import header_bytes
+from dvc_codec.container.reader import Reader
 from dvc_codec.container.records import (
     ByteCounts,
     FrameKind,
@@ -27,10 +28,19 @@ from dvc_codec.container.records import (
     IndexEntry,
     Packet,
 )
-from dvc_codec.errors import CannotWrite, OutOfRange
+from dvc_codec.errors import CannotWrite, DamagedFile, OutOfRange, UsageError
 
 _PACKETS_HELD = 1024
 _PACKET_BYTES_HELD = 1 << 20
+
+
+@dataclass(frozen=True)
+class ResumedFrame:
+    """What is kept of a frame that an interrupted run has written."""
+
+    kind: FrameKind
+    pts: int
+    payload_bytes: int
 
 
 class Writer:
@@ -42,14 +52,21 @@ class Writer:
         target: the file to make; one of that name is replaced at the end.
         header: see ``Header``.
         keep_partial: keep ``NAME.part`` after an exception; its GOPs can be read.
+        resume: go on after the last whole GOP of a ``NAME.part`` that has the same header.
+
+    Attributes:
+        resumed: the frames that were there; empty where nothing was.
 
     Raises:
         CannotWrite: the place cannot be written to, or the disk is full; so do all methods.
+        UsageError: the part to go on with has another header.
         OutOfRange: something is beyond a limit of the format; so do ``write_gop`` and
             ``write_packet``, and the file stays as it was.
     """
 
-    def __init__(self, target: Path, header: Header, *, keep_partial: bool = False) -> None:
+    def __init__(
+        self, target: Path, header: Header, *, keep_partial: bool = False, resume: bool = False
+    ) -> None:
         self.target = Path(target)
         self.partial = self.target.with_name(self.target.name + ".part")
         self.byte_counts = ByteCounts()
@@ -59,11 +76,15 @@ class Writer:
         self._index: list[IndexEntry] = []
         self._packets: list[Packet] = []
         self._packet_bytes = 0
+        self.resumed: list[ResumedFrame] = []
         start = header_bytes(header)
         if self.target.is_dir():
             raise CannotWrite(f"{self.target}: is a folder; give the name of a file")
+        if resume and self._has_something():
+            self._go_on(start)
+            return
         try:
-            self._file = self.partial.open("wb")
+            self._file: BinaryIO = self.partial.open("wb")
         except OSError as error:
             raise self._cannot_write(error) from error
         try:
@@ -72,6 +93,10 @@ class Writer:
             self.abandon()
             raise
         self.byte_counts = ByteCounts(header=len(start))
+
+    @property
+    def gop_count(self) -> int:
+        return len(self._index)
 
     @property
     def bytes_written(self) -> int:
@@ -90,15 +115,7 @@ class Writer:
         self._append(whole)
         self._index.append(entry)
         self.frame_count += len(gop.frames)
-        intra = _payload_bytes(gop, intra=True)
-        inter = _payload_bytes(gop, intra=False)
-        counts = self.byte_counts
-        self.byte_counts = replace(
-            counts,
-            intra=counts.intra + intra,
-            inter=counts.inter + inter,
-            side=counts.side + len(whole) - intra - inter,
-        )
+        self._count(gop, len(whole))
 
     def write_packet(self, packet: Packet) -> None:
         """Add a packet of a companion stream; several share a chunk before the next GOP."""
@@ -152,6 +169,55 @@ class Writer:
                 raise
         elif not self._file.closed:
             self.abandon()
+
+    def _has_something(self) -> bool:
+        try:
+            return self.partial.stat().st_size > 0
+        except OSError:
+            return False
+
+    def _go_on(self, start: bytes) -> None:
+        """Take over what is whole in ``NAME.part``."""
+        end, packets = len(start), 0
+        try:
+            with self.partial.open("rb") as file:
+                if file.read(len(start)) != start:
+                    raise UsageError(
+                        f"{self.partial}: is of another video or of other settings; remove it, or "
+                        "encode with the settings it was begun with"
+                    )
+                with suppress(DamagedFile), Reader(self.partial) as reader:
+                    for offset, length, found in reader.whole_gops():
+                        if found.first_frame != self.frame_count:
+                            break
+                        packets += offset - end
+                        end = offset + length
+                        self._index.append(
+                            IndexEntry(offset, found.first_frame, found.frames[0].pts)
+                        )
+                        self.frame_count += len(found.frames)
+                        self._count(found, length)
+                        self.resumed += [
+                            ResumedFrame(frame.kind, frame.pts, sum(map(len, frame.payloads)))
+                            for frame in found.frames
+                        ]
+            self._file = self.partial.open("r+b")
+            self._file.truncate(end)
+            self._file.seek(end)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        self.byte_counts = replace(self.byte_counts, header=len(start), packets=packets)
+
+    def _count(self, gop: Gop, length: int) -> None:
+        intra = _payload_bytes(gop, intra=True)
+        inter = _payload_bytes(gop, intra=False)
+        counts = self.byte_counts
+        self.byte_counts = replace(
+            counts,
+            intra=counts.intra + intra,
+            inter=counts.inter + inter,
+            side=counts.side + length - intra - inter,
+        )
 
     def _write_packets(self) -> None:
         if not self._packets:

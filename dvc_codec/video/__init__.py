@@ -5,13 +5,18 @@
 ...         writer.write(frame.picture, frame.pts)      # doctest: +SKIP
 """
 
+from dvc_codec.video.companions import Companions, seconds_of
+from dvc_codec.video.extras import NO_EXTRAS, Extras
 from dvc_codec.video.info import ColourTags, VideoInfo
 from dvc_codec.video.picture import Frame, Picture, Plane
 from dvc_codec.video.reader import RawFormat, VideoReader, open_video
 from dvc_codec.video.writer import VideoWriter, open_writer
 
 __all__ = [
+    "NO_EXTRAS",
     "ColourTags",
+    "Companions",
+    "Extras",
     "Frame",
     "Picture",
     "Plane",
@@ -21,4 +26,5 @@ __all__ = [
     "VideoWriter",
     "open_video",
     "open_writer",
+    "seconds_of",
 ]

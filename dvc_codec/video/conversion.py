@@ -75,6 +75,7 @@ class PictureMaker:
 
     def __init__(self, name: str, chroma_location: int, convert: bool) -> None:
         self.converted_from: str | None = None
+        self.interlaced = False
         self._name = name
         self._chroma_location = chroma_location
         self._convert = convert
@@ -89,6 +90,13 @@ class PictureMaker:
                 "cut the video there and code the parts"
             )
         self._size = size
+        if frame.interlaced_frame:
+            if not self._convert:
+                raise UnsupportedVideo(
+                    f"{self._name}: found interlaced pictures, expected progressive ones; "
+                    "deinterlace the video first, or give --convert to code them as whole frames"
+                )
+            self.interlaced = True
         if frame.format.name not in AS_IT_IS:
             frame = self._resampled(frame)
         width, height = frame.width, frame.height
@@ -103,7 +111,7 @@ class PictureMaker:
             if not self._convert:
                 raise UnsupportedVideo(
                     f"{self._name}: found {format_.name}, expected 8-bit 4:2:0 (yuv420p); "
-                    "allow conversion or convert it first"
+                    "give --convert to have it converted"
                 )
             self.converted_from = format_.name
         if _has_alpha(format_) and not _is_opaque(frame):

@@ -61,7 +61,8 @@ def open_video(
             shown at ``start`` or later, or less than half a frame before it.
         frames: how many frames to give out at most; None is all.
         convert: take pixel formats other than 8-bit 4:2:0 by converting them (what is done to
-            colour: ``dvc_codec.video.conversion``); else they raise ``UnsupportedVideo``.
+            colour: ``dvc_codec.video.conversion``), and fields as whole frames; else they raise
+            ``UnsupportedVideo``.
         raw: size, rate and pixel format of a headerless file of samples; needed for .yuv.
 
     Raises:
@@ -92,6 +93,7 @@ class VideoReader:
 
     Attributes:
         info: what the file says about its pictures.
+        first_pts: time of the first frame that is given out, in ticks.
         converted_from: the source's pixel format if its samples had to be converted, else None.
         damaged: how many places could not be decoded so far; their pictures are missing or
             patched up by FFmpeg's decoder. 0 for a sound file.
@@ -114,6 +116,7 @@ class VideoReader:
                 raise self._no_frames(start)
             self.info = self._info_from(first[0], chroma_location)
             head = Frame(self._to_picture(first[0]), first[1])
+            self.first_pts = first[1]
         except BaseException:
             self.close()
             raise
@@ -122,6 +125,11 @@ class VideoReader:
     @property
     def converted_from(self) -> str | None:
         return self._to_picture.converted_from
+
+    @property
+    def interlaced(self) -> bool:
+        """Whether any picture so far was two fields."""
+        return self._to_picture.interlaced
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames

@@ -10,7 +10,9 @@ from typing import BinaryIO, Protocol, Self
 
 import av
 
+from dvc_codec.container import Packet
 from dvc_codec.errors import CannotWrite, UsageError
+from dvc_codec.video.extras import NO_EXTRAS, Extras
 from dvc_codec.video.info import VideoInfo
 from dvc_codec.video.muxer import EncodingSink
 from dvc_codec.video.picture import Picture
@@ -21,7 +23,11 @@ SUFFIXES = (".y4m", ".mkv", ".mp4", ".yuv")
 
 
 def open_writer(
-    path: str | Path, info: VideoInfo, *, lossless: bool | None = None
+    path: str | Path,
+    info: VideoInfo,
+    *,
+    lossless: bool | None = None,
+    extras: Extras = NO_EXTRAS,
 ) -> "VideoWriter":
     """Start a video file; the suffix of ``path`` says which kind.
 
@@ -40,6 +46,9 @@ def open_writer(
     limited range by saying nothing if no other tag is known; odd sizes with x264 and samples that
     are not square are handled as ``muxer.EncodingSink`` says. "-" is standard output.
 
+    ``extras`` are sound, subtitles, tags and chapters that go with it: .mkv and .mp4 hold them, and
+    ``VideoWriter.left_out`` names what they cannot; the others hold pictures alone.
+
     Everything goes to ``NAME.part`` in the same folder, which is renamed when whole. What is not
     a regular file (a pipe, a device) is written directly.
 
@@ -51,7 +60,7 @@ def open_writer(
     >>> with open_writer("out.mkv", reader.info) as writer:    # doctest: +SKIP
     ...     writer.write(picture, pts=0)
     """
-    return VideoWriter(str(path), info, lossless)
+    return VideoWriter(str(path), info, lossless, extras)
 
 
 class _Sink(Protocol):
@@ -65,9 +74,15 @@ class VideoWriter:
 
     Leaving its ``with`` block makes the file whole; leaving it by an exception, or ``abort()``,
     leaves nothing behind.
+
+    Attributes:
+        left_out: what of the extras has no place in this kind of file, as texts.
     """
 
-    def __init__(self, path: str, info: VideoInfo, lossless: bool | None) -> None:
+    def __init__(
+        self, path: str, info: VideoInfo, lossless: bool | None, extras: Extras = NO_EXTRAS
+    ) -> None:
+        self.left_out: list[str] = []
         self._to_stdout = path == STDOUT
         self._name = "standard output" if self._to_stdout else path
         self._info = info
@@ -88,8 +103,10 @@ class VideoWriter:
             if suffix in (".mkv", ".mp4"):
                 file.close()  # FFmpeg opens it by name
                 kind = "matroska" if suffix == ".mkv" else "mp4"
-                self._sink = EncodingSink(self._part, self._name, info, kind, lossless)
+                sink = EncodingSink(self._part, self._name, info, kind, lossless, extras)
+                self.left_out, self._sink = sink.left_out, sink
             else:
+                self.left_out = _names(extras)
                 self._sink = PlanesSink(file, info, y4m=suffix == ".y4m")
         except (av.FFmpegError, OSError) as error:
             self._remove_part()
@@ -109,6 +126,15 @@ class VideoWriter:
             raise ValueError("the writer is closed")
         try:
             self._sink.write(picture, pts)
+        except (av.FFmpegError, OSError) as error:
+            raise self._cannot_write(error) from error
+
+    def write_packet(self, packet: Packet) -> None:
+        """Add a packet of a companion stream, in the order of time and near its pictures."""
+        if not isinstance(self._sink, EncodingSink):
+            return
+        try:
+            self._sink.write_packet(packet)
         except (av.FFmpegError, OSError) as error:
             raise self._cannot_write(error) from error
 
@@ -167,6 +193,11 @@ class VideoWriter:
     def _cannot_write(self, error: Exception) -> CannotWrite:
         reason = getattr(error, "strerror", None) or error
         return CannotWrite(f"{self._name}: cannot be written: {reason}")
+
+
+def _names(extras: Extras) -> list[str]:
+    streams = [f"stream {number} ({s.codec})" for number, s in enumerate(extras.streams, 1)]
+    return streams + ["tags"] * bool(extras.tags) + ["chapters"] * bool(extras.chapters)
 
 
 def _is_special(path: str) -> bool:

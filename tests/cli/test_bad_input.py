@@ -122,7 +122,8 @@ def test_files_that_cannot_be_decoded(
     code: int,
 ) -> None:
     source = make(place)
-    found, line = fails(place, weights, capfd, ["decode", source, place / "out.y4m"])
+    words = ["decode", source, place / "out.y4m", "--strict"]
+    found, line = fails(place, weights, capfd, words)
     assert found == code
     assert str(source) in line
 

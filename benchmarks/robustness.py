@@ -1,0 +1,362 @@
+"""How a decoder takes files that are damaged by accident or on purpose, in figures.
+
+    python benchmarks/robustness.py [--mutated 2000] [--kills 20] [--only WORD]
+
+mutated     files with flipped bits, cut, spliced, with other numbers in them; in half of them the
+            CRCs are made right again, so that what is behind them is reached. Counted: crashes
+            (anything that is no documented error), hangs (over 5 s), memory beside a valid decode.
+cut         every cut of a file: whole frames before it must come out bit-exact.
+flips       1-bit flips of every byte: each must be found by `verify`, or be harmless.
+kills       SIGKILL at random moments of an encode: the final name is never partial, NAME.part
+            decodes, and --resume makes the uninterrupted file of it.
+claims      headers that claim monstrous sizes and counts: refused, how fast, with how much memory.
+"""
+
+import argparse
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+
+from dvc_codec.container import Reader
+from dvc_codec.container.chunks import CHUNK_HEAD, SYNC, checksum
+from dvc_codec.container.header import PREFIX, body_length, header_bytes, parse_header
+from dvc_codec.errors import DvcError
+
+SIZE, FRAMES, GOP = (64, 48), 12, 4
+BATCH = 250  # mutated files in one process
+SLOW = 5.0  # seconds that count as a hang
+
+
+class Hang(BaseException):
+    """Raised by the alarm; no `except Exception` catches it."""
+
+
+def make_example(folder: Path, frames: int = FRAMES) -> Path:
+    """A small valid file; its source is in.y4m beside it."""
+    from dvc_codec.codec.encoder import encode_file
+    from dvc_codec.video import Picture, VideoInfo, open_writer
+
+    w, h = SIZE
+    y, x = np.mgrid[0:h, 0:w].astype(np.float32)
+    source = folder / "in.y4m"
+    from fractions import Fraction
+
+    with open_writer(source, VideoInfo(w, h, Fraction(25), Fraction(1, 25))) as writer:
+        for t in range(frames):
+            luma = 128 + 60 * np.sin((x - 1.7 * t) / 5 + y / 9) + 20 * np.sin(x * y / 90 + t)
+            u = np.full((h // 2, w // 2), 120 + t, np.uint8)
+            writer.write(Picture(luma.astype(np.uint8), u, u), t)
+    encode_file(source, folder / "v.dvc", lagrangian=1024, gop=GOP, scene_cuts=False)
+    return folder / "v.dvc"
+
+
+def mutate(data: bytes, rng: random.Random) -> bytes:
+    """A damaged copy."""
+    out = bytearray(data)
+    for _ in range(rng.choice((1, 1, 1, 2, 4, 16))):
+        kind, at = rng.randrange(6), rng.randrange(len(out))
+        if kind == 0:
+            out[at] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            out[at] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
+        elif kind == 2:
+            out[at : at + rng.choice((1, 2, 4, 8))] = rng.choice(
+                (b"\xff" * 4, b"\0" * 4, b"\xff" * 9 + b"\1", b"\x80\x80\x80\x80\x01")
+            )
+        elif kind == 3:
+            del out[at : at + rng.randrange(1, 40)]
+        elif kind == 4:
+            from_ = rng.randrange(len(out))
+            out[at:at] = out[from_ : from_ + rng.randrange(1, 200)]
+        else:
+            del out[max(1, at) :]
+        if len(out) < 2:
+            break
+    return repaired(bytes(out)) if rng.random() < 0.5 else bytes(out)
+
+
+def repaired(data: bytes) -> bytes:
+    """With right CRCs wherever header and chunks can still be found."""
+    out = bytearray(data)
+    try:
+        end = PREFIX + body_length(data[:PREFIX], "")
+        out[end : end + 4] = zlib.crc32(out[:end]).to_bytes(4, "little")
+    except DvcError:
+        pass
+    at = out.find(SYNC)
+    while 0 <= at <= len(out) - CHUNK_HEAD:
+        head = bytes(out[at + 7 : at + 12])
+        length = int.from_bytes(head[1:], "little")
+        left = len(out) - at - CHUNK_HEAD
+        if length > left:  # let it reach to the next chunk
+            following = out.find(SYNC, at + 1)
+            length = (following if following > 0 else len(out)) - at - CHUNK_HEAD
+            out[at + 8 : at + 12] = length.to_bytes(4, "little")
+            head = bytes(out[at + 7 : at + 12])
+        body = bytes(out[at + CHUNK_HEAD : at + CHUNK_HEAD + length])
+        out[at + 12 : at + 16] = checksum(head, body).to_bytes(4, "little")
+        at = out.find(SYNC, at + 1)
+    return bytes(out)
+
+
+def batch(folder: Path, seed: int, count: int) -> None:
+    """In a process of its own: decode mutated files and print what came of them."""
+    import torch
+
+    from dvc_codec.codec.decoder import Decoder
+    from dvc_codec.codec.model import load_model
+
+    torch.set_num_threads(1)
+    model, good = load_model(), (folder / "v.dvc").read_bytes()
+    signal.signal(signal.SIGALRM, _alarm)
+    file = folder / f"mutated-{seed}.dvc"
+
+    def decode() -> None:
+        with Decoder(file, model) as decoder, closing(decoder.shown()) as shown:
+            for number, _ in enumerate(shown):
+                if number > 5000:
+                    raise Hang
+
+    file.write_bytes(good)
+    decode()
+    valid = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    counts: Counter[str] = Counter()
+    slowest = 0.0
+    for number in range(count):
+        data = mutate(good, random.Random(seed * 10**6 + number))
+        file.write_bytes(data)
+        begun = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, SLOW)
+        try:
+            decode()
+            counts["decoded"] += 1
+        except DvcError as error:
+            counts[type(error).__name__] += 1
+        except Hang:
+            counts["HANG"] += 1
+            (folder / f"hang-{seed}-{number}.dvc").write_bytes(data)
+        except Exception as error:
+            counts[f"CRASH {type(error).__name__}: {str(error)[:90]}"] += 1
+            (folder / f"crash-{seed}-{number}.dvc").write_bytes(data)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        slowest = max(slowest, time.monotonic() - begun)
+    file.unlink()
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(repr((dict(counts), slowest, most / valid)))
+
+
+def _alarm(number: int, frame: FrameType | None) -> None:
+    raise Hang
+
+
+def mutated(folder: Path, count: int) -> None:
+    """Print what came of ``count`` mutated files."""
+    counts: Counter[str] = Counter()
+    slowest = most = 0.0
+    for seed in range(-(-count // BATCH)):
+        words = [sys.executable, __file__, "--batch", str(folder), str(seed), str(BATCH)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            counts[f"PROCESS DIED {done.returncode}: {done.stderr[-200:]}"] += 1
+            continue
+        found, slow, memory = eval(done.stdout, {"__builtins__": {}})  # our own repr
+        counts.update(found)
+        slowest, most = max(slowest, slow), max(most, memory)
+    print(
+        f"mutated: {sum(counts.values())} files, slowest {slowest:.2f} s, memory {most:.2f} times"
+    )
+    for name, number in counts.most_common():
+        print(f"  {number:6} {name}")
+
+
+def cuts(folder: Path, step: int) -> None:
+    """Cut at every ``step``-th byte from the first frame's end on."""
+    from dvc_codec.codec.decoder import Decoder
+    from dvc_codec.codec.model import load_model
+
+    model, path = load_model(), make_example(folder, 64)
+    data, short = path.read_bytes(), folder / "cut.dvc"
+    with Decoder(path, model) as decoder:
+        hashes = [zlib.crc32(frame.picture.to_bytes()) for frame, _ in decoder.frames()]
+    ends = frame_ends(path)
+    wrong = tried = 0
+    for length in range(ends[0], len(data), step):
+        tried += 1
+        short.write_bytes(data[:length])
+        whole = sum(end <= length for end in ends)
+        with Decoder(short, model) as decoder:
+            frames = [(zlib.crc32(f.picture.to_bytes()), ok) for f, ok in decoder.frames()]
+        good = [value for value, ok in frames if ok]
+        wrong += good[:whole] != hashes[:whole] or len(frames) < whole
+    print(f"cut: {tried} cuts of a file of 64 frames and {len(data)} bytes, {wrong} lost a frame")
+
+
+def frame_ends(path: Path) -> list[int]:
+    """Byte offsets after which each frame is whole."""
+    ends = []
+    data = path.read_bytes()
+    with Reader(path) as reader:
+        for number, entry in enumerate(reader.index):
+            at = entry.offset
+            for frame in reader.read_gop(number).frames:
+                for payload in frame.payloads:
+                    at = data.index(payload, at) + len(payload)
+                ends.append(at)
+    return ends
+
+
+def flips(path: Path) -> None:
+    """One bit of every byte."""
+    from dvc_codec.codec.verify import check_bytes
+
+    data, changed = path.read_bytes(), path.with_name("flipped.dvc")
+    missed = 0
+    for at in range(len(data)):
+        out = bytearray(data)
+        out[at] ^= 1 << at % 8
+        changed.write_bytes(out)
+        with suppress(DvcError):
+            missed += check_bytes(changed).sound
+    print(f"flips: {len(data)} flipped bits, {missed} not found")
+
+
+def kills(folder: Path, count: int) -> None:
+    """SIGKILL at random moments."""
+    from dvc_codec.codec.decoder import decode_file
+    from dvc_codec.codec.model import load_model
+
+    make_example(folder, 96)
+    model, rng = load_model(), random.Random(3)
+    words = [sys.executable, "-m", "dvc_codec.cli.main", "encode", str(folder / "in.y4m")]
+    options = ["--gop", "4", "--quiet", "--resume", "--threads", "1"]
+    begun = time.monotonic()
+    subprocess.run([*words, str(folder / "whole.dvc"), *options], check=True)
+    length = time.monotonic() - begun
+    expected = (folder / "whole.dvc").read_bytes()
+    with_part = partial = undecodable = different = 0
+    target, part = folder / "k.dvc", folder / "k.dvc.part"
+    for _ in range(count):
+        target.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
+        process = subprocess.Popen([*words, str(target), *options])
+        time.sleep(rng.uniform(0.4 * length, length))
+        process.kill()
+        process.wait()
+        partial += target.exists() and target.read_bytes() != expected
+        if part.exists() and part.stat().st_size > 2000:
+            with_part += 1
+            try:
+                decode_file(part, folder / "k.y4m", model=model)
+            except DvcError as error:
+                undecodable += 1
+                print("  ", error)
+        subprocess.run([*words, str(target), *options], check=True)
+        different += target.read_bytes() != expected
+    print(
+        f"kills: {count}, {with_part} with a part of a group or more; final name partial "
+        f"{partial}, part not decodable {undecodable}, resumed file different {different}"
+    )
+
+
+def claims(path: Path) -> None:
+    """Headers and chunks that claim too much."""
+    data = path.read_bytes()
+    end = PREFIX + body_length(data[:PREFIX], "") + 4
+    header = parse_header(data[:end], "")
+    w = b"\xff\xff\x03"  # 65535 as a varint
+    body = bytearray(data[PREFIX : end - 4])
+    at = 32 + 1 + len(header.model_name.encode())
+    huge = repaired(
+        data[:PREFIX] + bytes(body[:at]) + w + w + bytes(body[at + 2 :]) + data[end - 4 :]
+    )
+    first = data.find(SYNC)
+    cases: dict[str, bytes] = {
+        "65535x65535": huge,
+        "16384x16384": header_bytes(replace(header, width=16384, height=16384)) + data[end:],
+        "2^32 frames in a GOP": _with_count(data, first, b"\x80\x80\x80\x80\x10"),
+        "2^40 frames in the index": _with_index(data, b"\x80\x80\x80\x80\x80\x20"),
+        "4 GB chunk": data[: first + 8] + b"\xff\xff\xff\xff" + data[first + 12 :],
+        "4 GB header": data[:10] + b"\xff\xff\xff\xff" + data[14:],
+    }
+    program = (
+        "import sys, time, resource\n"
+        "from pathlib import Path\n"
+        "from dvc_codec.codec.decoder import Decoder\n"
+        "from dvc_codec.errors import DvcError\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "begun = time.monotonic()\n"
+        "try:\n"
+        "    decoder = Decoder(Path(sys.argv[1]), strict=True)\n"
+        "    said = f'OPENED {sum(1 for _ in decoder.frames())}'\n"
+        "except DvcError as error: said = f'{type(error).__name__} {error.exit_code}'\n"
+        "ms = 1000 * (time.monotonic() - begun)\n"
+        "more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"
+        "print(f'{said}, {ms:.0f} ms, {more / 1024:.0f} MiB above import')\n"
+    )
+    for name, changed in cases.items():
+        target = path.with_name("claim.dvc")
+        target.write_bytes(changed)
+        words = [sys.executable, "-c", program, str(target)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        print(f"claims: {name}: {done.stdout.strip() or done.stderr[-300:]}")
+
+
+def _with_count(data: bytes, at: int, count: bytes) -> bytes:
+    body = data[at + CHUNK_HEAD :]
+    return repaired(data[: at + CHUNK_HEAD] + body[:1] + count + body[2:])
+
+
+def _with_index(data: bytes, count: bytes) -> bytes:
+    at = data.rfind(SYNC)
+    body = data[at + CHUNK_HEAD : -20]
+    body = body[:1] + count + body[2:]
+    head = b"i" + len(body).to_bytes(4, "little")
+    made = SYNC + head + checksum(head, body).to_bytes(4, "little") + body
+    return data[:at] + made + data[-20:]
+
+
+def main() -> None:
+    """Everything, or what --only asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mutated", type=int, default=2000)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--step", type=int, default=61, help="bytes between cuts")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--keep", type=Path, help="a folder for the files that did harm")
+    parser.add_argument("--batch", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.batch:
+        batch(Path(arguments.batch[0]), *map(int, arguments.batch[1:]))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = arguments.keep or Path(name)
+        jobs: dict[str, Callable[[], None]] = {
+            "claims": lambda: claims(make_example(folder)),
+            "flips": lambda: flips(make_example(folder)),
+            "mutated": lambda: mutated(make_example(folder).parent, arguments.mutated),
+            "kills": lambda: kills(folder, arguments.kills),
+            "cut": lambda: cuts(folder, arguments.step),
+        }
+        for job, work in jobs.items():
+            if arguments.only in job:
+                begun = time.monotonic()
+                work()
+                print(f"  ({time.monotonic() - begun:.0f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Rate control meets what was asked for."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from dvc_codec.cli.main import main
+from dvc_codec.codec.encoder import encode_file
+from dvc_codec.codec.model import Model, load_model
+from dvc_codec.codec.rate_search import Part, bits_for_size, for_bits, for_psnr
+from dvc_codec.codec.rates import SLOPE, PlannedRate, RunningRate, first_guess
+from dvc_codec.errors import OutOfRange
+from dvc_codec.networks.rate import lambda_at
+from dvc_codec.video import VideoInfo
+from tests.codec.test_sound import film
+from tests.files import write_video
+from tests.moving import panned_texture
+
+
+@pytest.fixture(scope="module")
+def model(weights: Path) -> Model:
+    return load_model(weights)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Sixty frames of 128x96 in groups of twenty."""
+    pictures = panned_texture(size=(128, 96), frames=60, shift=(2.3, 0.7))
+    return write_video(tmp_path / "in.y4m", pictures)
+
+
+@pytest.mark.parametrize("factor", [0.4, 0.8, 1.0, 1.7, 3.0])
+@pytest.mark.parametrize("slope", [0.8 * SLOPE, 1.3 * SLOPE])
+def test_a_plan_spends_its_budget_though_frames_cost_something_else(
+    factor: float, slope: float
+) -> None:
+    rng = random.Random(1)
+    first = [(40_000 if n % 32 == 0 else 4_000) + rng.randrange(2000) for n in range(96)]
+    budget = factor * sum(first)
+    plan = PlannedRate(first, 30, budget)
+    spent = 0
+    for number, before in enumerate(first):
+        index = plan.next_index(number % 32 == 0)
+        bits = round(before * 2 ** (slope * (index - 30)) * rng.uniform(0.8, 1.25))
+        plan.spent(bits)
+        spent += bits + 60
+    assert spent == pytest.approx(budget, rel=0.03)
+
+
+def test_one_pass_settles_on_its_rate() -> None:
+    rng = random.Random(2)
+    control = RunningRate(8000, 50, 60)
+    spent = []
+    for number in range(600):
+        intra = number % 32 == 0
+        index = control.next_index(intra)
+        usual = 40_000 if intra else 6_000
+        bits = round(usual * 2 ** (SLOPE * (index - 30)) * rng.uniform(0.8, 1.25))
+        control.spent(bits)
+        spent.append(bits)
+    assert sum(spent) / 600 == pytest.approx(8000, rel=0.05)
+    assert sum(spent[300:]) / 300 == pytest.approx(8000, rel=0.05)
+
+
+def test_the_first_guess_rises_with_the_rate() -> None:
+    guesses = [first_guess(bits) for bits in (0.0, 0.01, 0.05, 0.1, 0.3, 5.0)]
+    assert guesses == sorted(guesses)
+    assert guesses[0] >= 0 and guesses[-1] <= 63
+
+
+@pytest.mark.parametrize("factor", [0.6, 1.5])
+def test_a_file_has_the_size_that_was_asked_for(
+    tmp_path: Path, model: Model, clip: Path, factor: float
+) -> None:
+    part = Part(clip, gop=20)
+    plain = encode_file(clip, tmp_path / "plain.dvc", lagrangian=512, gop=20, model=model)
+    wanted = round(factor * plain.file_bytes)
+    rates, _ = for_bits(part, model, bits_for_size(wanted, part, sound=True))
+    made = encode_file(clip, tmp_path / "v.dvc", gop=20, rates=lambda _: rates, model=model)
+    assert made.file_bytes == pytest.approx(wanted, rel=0.03)
+
+
+def test_sound_counts_for_the_size(tmp_path: Path, model: Model) -> None:
+    source = film(tmp_path / "in.mkv")
+    part = Part(source)
+    with pytest.raises(OutOfRange, match="--no-audio"):
+        bits_for_size(9000, part, sound=True)
+    rates, _ = for_bits(part, model, bits_for_size(60_000, part, sound=True))
+    made = encode_file(source, tmp_path / "v.dvc", rates=lambda _: rates, model=model)
+    assert made.file_bytes < 60_000 * 1.03
+
+
+def test_a_wished_psnr_is_met(tmp_path: Path, model: Model, clip: Path) -> None:
+    low, high = (
+        encode_file(clip, tmp_path / "p.dvc", lagrangian=lambda_at(i), gop=20, model=model).psnr
+        for i in (10, 50)
+    )
+    wanted = (low + high) / 2
+    rates, _ = for_psnr(Part(clip, gop=20), model, wanted)
+    made = encode_file(clip, tmp_path / "v.dvc", gop=20, rates=lambda _: rates, model=model)
+    assert made.psnr == pytest.approx(wanted, abs=0.35)
+
+
+def test_quality_is_a_ladder_of_lambda(
+    tmp_path: Path, weights: Path, clip: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sizes = []
+    for quality in ("0", "50", "100"):
+        words = ["encode", str(clip), str(tmp_path / "v.dvc"), "--quality", quality, "--frames"]
+        assert main([*words, "3", "--model", str(weights), "--quiet"]) == 0
+        sizes.append((tmp_path / "v.dvc").stat().st_size)
+    assert sizes == sorted(set(sizes))
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--quality", "101"], 8),
+        (["--target-psnr", "5"], 8),
+        (["--target-size", "1"], 8),
+        (["--target-bitrate", "fast"], 2),
+        (["--quality", "5", "--lambda", "64"], 2),
+        (["--end", "0.0"], 2),
+    ],
+)
+def test_wishes_that_make_no_sense(
+    tmp_path: Path, weights: Path, clip: Path, words: list[str], code: int
+) -> None:
+    source = film(tmp_path / "in.mkv", frames=2)
+    encode = ["encode", str(source), str(tmp_path / "v.dvc"), "--model", str(weights)]
+    assert main([*encode, *words]) == code
+    assert not list(tmp_path.glob("v.dvc*"))
+
+
+def test_a_rate_control_is_made_for_the_video(tmp_path: Path, model: Model, clip: Path) -> None:
+    seen: list[VideoInfo] = []
+
+    def make(info: VideoInfo) -> RunningRate:
+        seen.append(info)
+        return RunningRate(3000, 20, 25)
+
+    made = encode_file(clip, tmp_path / "v.dvc", gop=20, rates=make, model=model)
+    assert (seen[0].width, seen[0].height) == (128, 96)
+    assert 8 * made.file_bytes / 60 == pytest.approx(3000, rel=0.25)
