@@ -86,11 +86,13 @@ def run(arguments: argparse.Namespace) -> None:
     notes = [speed_note(model)]
     with ProgressLine(not arguments.quiet) as line, FrameTable(arguments.csv) as table:
         infos: list[VideoInfo] = []
+        frame_bits: list[dict[str, int]] = []
 
         def follow(summary: "Summary", info: "VideoInfo") -> None:
             infos[:] = [info]
             assert summary.last is not None
             table.add(summary.last)
+            frame_bits.append(summary.last.bits)
             kbit, psnr = f"{kbit_per_second(summary, info):.0f} kbit/s", f"{summary.psnr:.2f} dB"
             line.show(summary.frames, expected_frames(info, arguments), kbit, psnr)
 
@@ -119,7 +121,8 @@ def run(arguments: argparse.Namespace) -> None:
     for text in filter(None, notes):
         note(text)
     if arguments.json:
-        print(json.dumps(as_json(arguments.target, summary, infos[0])))
+        said = as_json(arguments.target, summary, infos[0])
+        print(json.dumps(said | {"frame_bits": frame_bits}))
     elif not arguments.quiet:
         print(final_line(arguments.target, summary, infos[0]))
 

@@ -2,11 +2,16 @@
 
 sequences   which videos
 metrics     PSNR, distortion and bits per pixel of a decoded file
+rgb         pictures as red, green and blue
+similarity  SSIM, MS-SSIM, VMAF
+frame_bits  what every frame of a coded file costs
+measures    the qualities that curves are drawn of
 anchors     x264, x265, SVT-AV1 and VVenC, with their commands
 task        one video at one point of one codec: encode, decode, measure
 engine      many tasks over many processes
 results     the JSON they go into, and what is in there already
 bdrate      one curve against another
 tables      all of it as markdown
+report      all of it as a page to look at
 provenance  which code, libraries and machine it was
 """

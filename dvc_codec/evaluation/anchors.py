@@ -27,6 +27,7 @@ class Anchor:
         words: what stands after ``-i in.y4m -an``, with places for {point} and {gop}.
         strip: an FFmpeg bitstream filter that drops what no decoder needs; empty for none.
         points: CRF or QP values that cover lambda 256 to 2048, best quality first.
+        decimals: whether it takes points between whole numbers.
     """
 
     name: str
@@ -34,10 +35,11 @@ class Anchor:
     words: str
     strip: str
     points: tuple[int, ...]
+    decimals: bool = False
 
-    def encode_command(self, source: Path, target: Path, point: int, gop: int) -> list[str]:
+    def encode_command(self, source: Path, target: Path, point: float, gop: int) -> list[str]:
         """``source`` (y4m) into ``target``, whose suffix must be ours."""
-        words = self.words.format(point=point, gop=gop).split()
+        words = self.words.format(point=f"{point:g}", gop=gop).split()
         strip = ["-bsf:v", self.strip] if self.strip else []
         before = [ffmpeg(), "-v", "error", "-y", "-i", str(source), "-an"]
         return [*before, *words, "-threads", "1", *strip, str(target)]
@@ -62,6 +64,7 @@ ANCHORS = {
             "-g {gop} -keyint_min {gop} -sc_threshold 0",
             _NO_TEXT_264,
             (17, 21, 25, 29, 33, 37),
+            decimals=True,
         ),
         Anchor(
             "x265-veryfast",
@@ -70,6 +73,7 @@ ANCHORS = {
             "aq-mode=1:crf={point}:keyint={gop}:min-keyint={gop}:scenecut=0",
             _NO_TEXT_265,
             (17, 21, 25, 29, 33, 37),
+            decimals=True,
         ),
         Anchor(
             "x265-medium",
@@ -78,6 +82,7 @@ ANCHORS = {
             "aq-mode=1:crf={point}:keyint={gop}:min-keyint={gop}",
             _NO_TEXT_265,
             (17, 21, 25, 29, 33, 37),
+            decimals=True,
         ),
         Anchor(
             "svtav1-6",

@@ -18,11 +18,13 @@ class Sequence:
         name: what tables and results call it.
         path: the file, anything FFmpeg reads.
         frames: use the first ones only; None is all.
+        group: class it is averaged with, such as "HEVC B"; empty if it has none.
     """
 
     name: str
     path: Path
     frames: int | None = None
+    group: str = ""
 
 
 def sequences_in(

@@ -16,7 +16,7 @@ _POINT_HEAD = (
 
 def report(results: Results, anchors: Several[str]) -> str:
     """Conditions, every point, and BD-rates against the anchors."""
-    parts = [_conditions(results), points_table(results, (OURS,))]
+    parts = [conditions_of(results), points_table(results, (OURS,))]
     if anchors:
         parts += [points_table(results, anchors), against_anchors(results, anchors)]
         parts += [_commands(results, anchors)]
@@ -100,7 +100,8 @@ def _mean(deltas: Several[Delta], pattern: str) -> str:
     return pattern.format(sum(values) / len(values)) + some
 
 
-def _conditions(results: Results) -> str:
+def conditions_of(results: Results) -> str:
+    """Everything that a number of this run depends on, as sentences."""
     c = results.conditions
     commits = sorted({str(run["commit"])[:12] for run in _runs_in_use(results)})
     mixed = "" if len(commits) < 2 else " (points of several commits)"
@@ -119,12 +120,20 @@ def _runs_in_use(results: Results) -> list[dict[str, Any]]:
     return [results.runs[number] for number in sorted(set(results.run_of))]
 
 
+def commands_of(results: Results) -> list[tuple[str, tuple[str, ...]]]:
+    """Of every codec, the commands of the first sequence's smallest file."""
+    found = []
+    for codec in results.codecs:
+        points = [point for name in results.sequences for point in results.of(name, codec)]
+        found.append((codec, points[0].commands))
+    return found
+
+
 def _commands(results: Results, codecs: Several[str]) -> str:
     lines = ["Commands, with the point of the first sequence's smallest file:", ""]
-    for codec in (OURS, *codecs):
-        found = [point for name in results.sequences for point in results.of(name, codec)]
-        if found:
-            lines += [f"- `{command}`" for command in found[0].commands]
+    for codec, commands in commands_of(results):
+        if codec == OURS or codec in codecs:
+            lines += [f"- `{command}`" for command in commands]
     return "\n".join(lines)
 
 

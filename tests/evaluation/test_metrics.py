@@ -10,7 +10,7 @@ from dvc_codec.errors import DamagedFile
 from dvc_codec.evaluation.anchors import anchor_named, ffmpeg
 from dvc_codec.evaluation.metrics import BEST_PSNR, compare_files, squared_errors
 from dvc_codec.evaluation.sequences import Sequence
-from dvc_codec.evaluation.task import _write_source
+from dvc_codec.evaluation.task import write_source
 from dvc_codec.video import Picture
 from tests.files import write_video
 from tests.moving import moving_square, noise, panned_texture
@@ -80,7 +80,7 @@ def test_ffmpegs_psnr_filter_agrees_on_real_files(
     tmp_path: Path, shared_data: Path, name: str
 ) -> None:
     source, coded, decoded = (tmp_path / n for n in ("s.y4m", "c.264", "d.y4m"))
-    _write_source(Sequence(name, shared_data / "eval" / f"{name}.mp4", 4), source)
+    write_source(Sequence(name, shared_data / "eval" / f"{name}.mp4", 4), source)
     anchor = anchor_named("x264-veryfast")
     subprocess.run(anchor.encode_command(source, coded, 33, 32), check=True)
     subprocess.run(anchor.decode_command(coded, decoded), check=True)
