@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from dvc_codec import __version__
-from dvc_codec.cli import decode, encode, evaluate, info
+from dvc_codec.cli import decode, encode, encode_many, evaluate, info
 from dvc_codec.cli.interrupt import exit_code, interruptible, seen
 from dvc_codec.cli.options import Parser
 from dvc_codec.errors import DvcError
@@ -49,6 +49,7 @@ def command_line() -> Parser:
     encode.add_to(commands)
     decode.add_to(commands)
     info.add_to(commands)
+    encode_many.add_to(commands)
     evaluate.add_to(commands)
     return parser
 

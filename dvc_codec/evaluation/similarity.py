@@ -11,7 +11,7 @@ from dvc_codec.errors import DvcError
 from dvc_codec.evaluation.anchors import ffmpeg
 from dvc_codec.video import Plane
 
-SMALLEST = 161  # samples of width and height; five scales of an 11x11 window need them
+SMALLEST = 176  # samples of width and height: an 11x11 window at the fifth scale
 
 
 def ssim(a: Plane, b: Plane) -> float:

@@ -14,7 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence as Several
 from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from dvc_codec.evaluation.frame_bits import packet_bits
 from dvc_codec.evaluation.metrics import YUV, Quality, bits_per_pixel, compare_files
 from dvc_codec.evaluation.sequences import Sequence
 from dvc_codec.evaluation.similarity import vmaf
-from dvc_codec.video import open_video, open_writer
+from dvc_codec.video import RawFormat, open_video, open_writer
 
 OURS = "dvc-codec"
 WORK = ".work"
@@ -63,9 +65,12 @@ class Task:
     def from_json(cls, text: str) -> "Task":
         said = json.loads(text)
         where = said.pop("sequence")
+        raw = where.pop("raw")
+        if raw:
+            raw = RawFormat(**raw | {"frame_rate": Fraction(raw["frame_rate"])})
         model = said.pop("model")
         return cls(
-            Sequence(**where | {"path": Path(where["path"])}),
+            Sequence(**where | {"path": Path(where["path"]), "raw": raw}),
             model=Path(model) if model else None,
             extras=tuple(said.pop("extras")),
             **said,
@@ -187,7 +192,7 @@ def run_task(task: Task, folder: Path) -> Measured:
 def write_source(sequence: Sequence, target: Path) -> None:
     """The sequence's frames as a y4m, which is what every codec is given."""
     with (
-        open_video(sequence.path, frames=sequence.frames) as reader,
+        open_video(sequence.path, frames=sequence.frames, raw=sequence.raw) as reader,
         open_writer(target, reader.info) as writer,
     ):
         for frame in reader:
@@ -308,10 +313,11 @@ def _as_typed(command: list[str]) -> str:
     return shlex.join(names.get(word, word) for word in command)
 
 
-def main() -> int:
+def main(arguments: Several[str] | None = None) -> int:
     """``python -m dvc_codec.evaluation.task TASK FOLDER``: the result as JSON, or one line."""
+    task, folder = arguments or sys.argv[1:]
     try:
-        measured = run_task(Task.from_json(sys.argv[1]), Path(sys.argv[2]))
+        measured = run_task(Task.from_json(task), Path(folder))
     except DvcError as error:
         print(error, file=sys.stderr)
         return error.exit_code

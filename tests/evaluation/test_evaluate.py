@@ -79,7 +79,7 @@ def evaluate(videos: Path, out: Path, weights: Path, *words: str) -> None:
     """Two points of ours and six of x264, two frames."""
     common = ["--frames", "2", "--model", str(weights), "--anchors", "x264-veryfast"]
     command = ["evaluate", "--data", str(videos), "--out", str(out), "--lambdas", "256,2048"]
-    assert main([*command, *common, "--workers", "2", *words]) == 0
+    assert main([*command, *common, "--workers", "2", "--no-report", *words]) == 0
 
 
 def test_two_frames_through_everything_and_not_twice(
@@ -101,6 +101,14 @@ def test_two_frames_through_everything_and_not_twice(
     assert ours[0]["file_bytes"] < ours[1]["file_bytes"]
     assert said["conditions"]["model_sha256"] == ours[0]["details"]["model_sha256"]
     assert all(p["details"]["bit_exact"] for p in ours)
+    for found in said["points"]:
+        assert found["rgb"] > 15 and 0 < found["ssim"] <= 1
+        assert found["ms_ssim"] is found["vmaf"] is None  # too small; not asked for
+        assert len(found["frame_bits"]) == 2
+    for found in ours:
+        bits = found["details"]["bits"]
+        summed = {part: sum(frame.get(part, 0) for frame in found["frame_bits"]) for part in bits}
+        assert summed | {"overhead": bits["overhead"]} == bits
     assert "dvc_codec.cli.main encode source.y4m coded.dvc --lambda 256" in ours[0]["commands"][0]
     assert not (tmp_path / ".work").exists()
     assert (tmp_path / "table.md").read_text() == table
@@ -252,7 +260,7 @@ def test_the_short_door_is_the_command() -> None:
     command = [sys.executable, str(REPOSITORY / "evaluate.py")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == UsageError.exit_code
-    assert done.stderr == "dvc-codec: evaluate: give --data and --out, or --compare\n"
+    assert done.stderr == "dvc-codec: evaluate: give --data and --out, or --compare, or --report\n"
 
 
 def test_an_anchor_that_is_none_is_an_error_before_anything_runs(

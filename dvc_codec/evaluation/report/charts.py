@@ -137,8 +137,10 @@ class Track:
     psnr: Several[float]
 
 
-def timeline(ours: Track, other: Track | None, parts: Several[str], name: str) -> str:
-    """PSNR above, bits by part below, frame by frame.
+def timeline(
+    ours: Track, other: Track | None, parts: Several[str], name: str, other_css: str = "s1"
+) -> str:
+    """PSNR above, bits by part below, frame by frame; ``other_css`` is the anchor's colour.
 
     A bar higher than the chart (an I frame) is cut, and its number stands above.
     """
@@ -157,7 +159,7 @@ def timeline(ours: Track, other: Track | None, parts: Several[str], name: str) -
     above.axes("", "PSNR, Y U V 6:1:1, dB", (6, 4))
     above.parts = [p for p in above.parts if 'text-anchor="middle"' not in p]
     if other:
-        above.line(list(enumerate(other.psnr)), "s-other")
+        above.line(list(enumerate(other.psnr)), other_css)
     above.line(list(enumerate(ours.psnr)), "s0")
 
     sums = [sum(frame.values()) / 1000 for frame in ours.bits]
@@ -187,7 +189,7 @@ def timeline(ours: Track, other: Track | None, parts: Several[str], name: str) -
             left = across(at) - wide / 2 if at == 0 else across(at)
             below.text(left, middle + 60, f"{height:.0f}", "tick", anchor)
     if theirs:
-        below.line(_steps(theirs), "s-other")
+        below.line(_steps(theirs), other_css)
     return document([above, below], name)
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from dvc_codec.codec.decoder import Decoder
 from dvc_codec.codec.model import Model
 from dvc_codec.errors import DvcError
 from dvc_codec.evaluation.anchors import anchor_named
+from dvc_codec.evaluation.datasets import sequences_of
 from dvc_codec.evaluation.frame_bits import packet_bits, payload_bits
 from dvc_codec.evaluation.metrics import compare_files, psnr, squared_errors, weighted
 from dvc_codec.evaluation.report.charts import Track
@@ -84,11 +86,12 @@ def _exhibit(results: Results, name: str, model: Model | None) -> Exhibit:
     folder = results.path.parent
     coded = folder / point.coded
     plain = Exhibit(name, point.width, point.height, _track(point, coded))
-    sequence = Sequence(name, _source_of(point, results), results.conditions.frames, point.group)
     try:
         if model is None or model.sha256.hex() != point.details.get("model_sha256"):
             raise DvcError("the weights that coded this are not at hand")
         with tempfile.TemporaryDirectory(prefix="dvc-report-") as work:
+            c = results.conditions
+            (sequence,) = sequences_of(c.data, [name], c.frames)
             return _with_pictures(results, plain, point, sequence, model, Path(work))
     except DvcError as error:
         return Exhibit(name, point.width, point.height, plain.ours, missing=str(error))
@@ -105,9 +108,12 @@ def _with_pictures(
     coded = results.path.parent / point.coded
     source = work / "source.y4m"
     write_source(sequence, source)
-    inside = take_apart(coded, model, min(results.conditions.gop, point.frames) - 1)
-    number, full = inside.frame, _range_of(source)
+    inside = None
+    if any("intra" not in frame for frame in plain.ours.bits):
+        inside = take_apart(coded, model, min(results.conditions.gop, point.frames) - 1)
+    number, full = inside.frame if inside else 0, _range_of(source)
     true = _frame(source, number)
+    decoded_by_us = inside.decoded if inside else _first_frame(coded, model)
 
     def shown(picture: Picture, title: str) -> Shown:
         return Shown(as_uri(to_rgb(picture, full)), f"{title}, {_quality(true, picture)}")
@@ -115,7 +121,7 @@ def _with_pictures(
     same = f"lambda {point.point:g}, file {point.file_bytes:,} bytes"
     pictures = [
         Shown(as_uri(to_rgb(true, full)), "source"),
-        shown(inside.decoded, f"dvc-codec, {same}"),
+        shown(decoded_by_us, f"dvc-codec, {same}"),
     ]
     other = None
     rate = f"dvc-codec at lambda {point.point:g}"
@@ -145,7 +151,7 @@ def _with_pictures(
         plain.ours,
         other,
         tuple(pictures),
-        _strip(inside, full),
+        _strip(inside, full) if inside else (),
         f"{rate}.",
         f"Frame {number}, shown as WebP of quality {QUALITY}, BT.709.",
     )
@@ -193,10 +199,10 @@ def _track(point: Measured, coded: Path) -> Track:
     return Track(OURS, bits, tuple(weighted(planes) for planes in point.frame_psnr))
 
 
-def _source_of(point: Measured, results: Results) -> Path:
-    """Where it was; else where the conditions say the data is."""
-    path = Path(point.source)
-    return path if path.is_file() else Path(results.conditions.data) / path.name
+def _first_frame(coded: Path, model: Model) -> Picture:
+    with Decoder(coded, model) as decoder:
+        ((frame, _),) = decoder.frames(first=0, count=1)
+    return frame.picture
 
 
 def _frame(path: Path, number: int) -> Picture:

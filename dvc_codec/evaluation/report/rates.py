@@ -28,13 +28,14 @@ def bd_section(this: Subject) -> str:
     listed = "".join(f"<li>{escape(note)}</li>" for note in dict.fromkeys(notes))
     classes = f" Classes: {', '.join(grouped)}." if len(grouped) > 1 else ""
     return (
-        '<h2 id="bd">BD-rate</h2>\n<div class="wide"><table><thead><tr><th>dvc-codec against</th>'
-        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>\n"
+        '<h2 id="bd">BD-rate</h2>\n<div class="columns"><div><div class="wide"><table>'
+        f"<thead><tr><th>dvc-codec against</th>{head}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>\n"
         '<p class="note">Percent of bits that dvc-codec needs for the same weighted PSNR; small: '
         "dB it has at the same bits. Akima interpolation, over what both curves reach; "
         f"a smaller part of ours than 100 % is said.{classes} {escape(this.short)}</p>\n"
         + (f'<ul class="note">{listed}</ul>\n' if listed else "")
-        + _by_measure(this, anchors)
+        + f"</div><div>{_by_measure(this, anchors)}</div></div>\n"
     )
 
 

@@ -37,11 +37,13 @@ def _timeline(this: Subject, exhibit: Exhibit) -> str:
     parts = list(dict.fromkeys(part for frame in ours.bits for part in frame))
     entries = [(f'<rect class="bar b{n}" x="6" y="1" width="14" height="12"/>', part)
                for n, part in enumerate(parts)]  # fmt: skip
+    number = this.results.codecs.index(other.codec) if other else 1
+    css = f"s{number}"
     line = '<line class="line {}" x1="1" y1="7" x2="25" y2="7"/>'
     entries = [(line.format("s0"), OURS), *entries]
     if other:
-        entries.insert(1, (line.format("s-other"), f"{other.codec}, equal bits"))
-    drawn = timeline(ours, other, parts, f"time-{slug_of(exhibit.sequence)}")
+        entries.insert(1, (line.format(css), f"{other.codec}, equal bits"))
+    drawn = timeline(ours, other, parts, f"time-{slug_of(exhibit.sequence)}", css)
     about = f" {escape(exhibit.rate)}" if other else ""
     return (
         f"<figure>{drawn}{legend(entries)}<figcaption>Every frame: PSNR of dvc-codec"
