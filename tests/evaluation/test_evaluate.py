@@ -15,7 +15,7 @@ from dvc_codec.evaluation.engine import run_tasks
 from dvc_codec.evaluation.metrics import compare_files
 from dvc_codec.evaluation.results import Conditions, Results
 from dvc_codec.evaluation.sequences import Sequence
-from dvc_codec.evaluation.tables import against_anchors, compared
+from dvc_codec.evaluation.tables import against_anchors, by_measure, compared
 from dvc_codec.evaluation.task import OURS, Measured, Task, run_task
 from tests.files import write_video
 from tests.moving import panned_texture
@@ -234,6 +234,39 @@ def test_the_table_has_the_known_shift_and_a_reason_where_there_is_none(tmp_path
     assert "| pan" in table and "-20.0 %" in table and "100%" in table
     assert "| mean of 2" in table and "-20.0 % (of 1)" in table
     assert "- few, x264-veryfast, BD-rate: the test has 2 points" in table
+
+
+def test_classes_have_means_of_their_own(tmp_path: Path) -> None:
+    curves = [
+        replace(p, group=group)
+        for name, group, factor in (
+            ("a", "HEVC B", 0.8),
+            ("b", "HEVC C", 1.2),
+            ("c", "HEVC C", 1.1),
+        )
+        for p in (*line("x264-veryfast", sequence=name), *line(OURS, factor, name))
+    ]
+    made = results(tmp_path / "r.json", *curves)
+    rows = [
+        [cell.strip() for cell in row.split("|")[1:3]]
+        for row in against_anchors(made, ["x264-veryfast"]).splitlines()[2:]
+    ]
+    assert rows == [
+        ["a", "-20.0 %"],
+        ["b", "+20.0 %"],
+        ["c", "+10.0 %"],
+        ["HEVC B, mean", "-20.0 %"],
+        ["HEVC C, mean", "+15.0 %"],
+        ["mean of 3", "+3.3 %"],
+    ]
+
+
+def test_every_measured_quality_has_its_bd_rate(tmp_path: Path) -> None:
+    anchor = [replace(p, ms_ssim=1 - 10 ** (-p.psnr / 20)) for p in line("x264-veryfast")]
+    ours = [replace(p, ms_ssim=1 - 10 ** (-p.psnr / 20)) for p in line(OURS, 0.5)]
+    table = by_measure(results(tmp_path / "r.json", *anchor, *ours), ["x264-veryfast"])
+    assert "| MS-SSIM of Y" in table and table.count("-50.0 %") == 3
+    assert "VMAF" not in table and "RGB" not in table
 
 
 def test_two_of_our_versions_are_compared(
