@@ -31,7 +31,9 @@ def run_on_ray(
             "num_cpus": workers or os.cpu_count(),
             "include_dashboard": False,
         }
-    ray.init(log_to_driver=False, runtime_env={"env_vars": ENVIRONMENT}, **own)
+    ray.init(
+        log_to_driver=False, logging_level="error", runtime_env={"env_vars": ENVIRONMENT}, **own
+    )
     try:
         remote = ray.remote(num_cpus=1, max_retries=ATTEMPTS)(run_here)
         where = os.getcwd()
