@@ -5,6 +5,7 @@ The cluster is the one that RAY_ADDRESS names; without it, one on this machine t
 
 import importlib
 import io
+import logging
 import os
 import sys
 from collections.abc import Sequence as Several
@@ -32,7 +33,10 @@ def run_on_ray(
             "include_dashboard": False,
         }
     ray.init(
-        log_to_driver=False, logging_level="error", runtime_env={"env_vars": ENVIRONMENT}, **own
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        runtime_env={"env_vars": ENVIRONMENT},
+        **own,
     )
     try:
         remote = ray.remote(num_cpus=1, max_retries=ATTEMPTS)(run_here)

@@ -22,7 +22,7 @@ def mean_section(this: Subject) -> str:
         "mean",
         f"mean of {_sequences(count)}",
         _set_name(results),
-        (f"Mean over the {count} sequences of rate and of quality at equal setting. {this.short}"),
+        f"Mean of rate and of quality over {_sequences(count)} at equal setting. {this.short}",
     )
     against = chosen_anchor(results)
     speed = speed_chart(results, against, "speed") if against else ""

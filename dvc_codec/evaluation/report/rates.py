@@ -8,6 +8,8 @@ from dvc_codec.evaluation.report.subject import Subject
 from dvc_codec.evaluation.results import Results
 from dvc_codec.evaluation.task import OURS
 
+FEW = 3  # anchors: the two tables fit beside each other
+
 
 def bd_section(this: Subject) -> str:
     """By sequence, class and in the mean, and then by quality; "" without anchors."""
@@ -26,9 +28,10 @@ def bd_section(this: Subject) -> str:
     rows.append(_bd_row(results, f"mean of {len(every)}", every, anchors, notes, mean=True))
     head = "".join(f"<th>{escape(name)}</th>" for name in anchors)
     listed = "".join(f"<li>{escape(note)}</li>" for note in dict.fromkeys(notes))
+    beside = ' class="columns"' if len(anchors) <= FEW else ""
     classes = f" Classes: {', '.join(grouped)}." if len(grouped) > 1 else ""
     return (
-        '<h2 id="bd">BD-rate</h2>\n<div class="columns"><div><div class="wide"><table>'
+        f'<h2 id="bd">BD-rate</h2>\n<div{beside}><div><div class="wide"><table>'
         f"<thead><tr><th>dvc-codec against</th>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>\n"
         '<p class="note">Percent of bits that dvc-codec needs for the same weighted PSNR; small: '

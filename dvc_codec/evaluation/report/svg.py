@@ -11,7 +11,7 @@ from html import escape
 
 Point = tuple[float, float]
 
-MARKS = ("circle", "square", "triangle", "diamond", "cross", "down", "plus", "ring")
+MARKS = ("circle", "square", "triangle", "diamond", "down", "pentagon", "left", "right")
 
 
 @dataclass(frozen=True)
@@ -148,19 +148,15 @@ def mark(x: float, y: float, shape: str, css: str, said: str = "", size: float =
     """One mark of MARKS around a position."""
     title = f"<title>{escape(said)}</title>" if said else ""
     r = size
-    if shape in ("circle", "ring"):
-        hollow = " hollow" if shape == "ring" else ""
-        place = f'cx="{x:.1f}" cy="{y:.1f}" r="{r}"'
-        return f'<circle class="mark {css}{hollow}" {place}>{title}</circle>'
-    if shape in ("cross", "plus"):
-        d = r * (0.75 if shape == "cross" else 1.0)
-        ends = ((d, d), (d, -d)) if shape == "cross" else ((d, 0), (0, d))
-        path = " ".join(f"M{x - a:.1f} {y - b:.1f}L{x + a:.1f} {y + b:.1f}" for a, b in ends)
-        return f'<path class="mark strokes {css}" d="{path}">{title}</path>'
+    if shape == "circle":
+        return f'<circle class="mark {css}" cx="{x:.1f}" cy="{y:.1f}" r="{r}">{title}</circle>'
     corners = {
         "square": ((-0.88, -0.88), (0.88, -0.88), (0.88, 0.88), (-0.88, 0.88)),
         "triangle": ((0, -1.15), (1.1, 0.85), (-1.1, 0.85)),
         "down": ((0, 1.15), (1.1, -0.85), (-1.1, -0.85)),
+        "left": ((-1.15, 0), (0.85, 1.1), (0.85, -1.1)),
+        "right": ((1.15, 0), (-0.85, 1.1), (-0.85, -1.1)),
+        "pentagon": ((0, -1.15), (1.1, -0.36), (0.68, 0.93), (-0.68, 0.93), (-1.1, -0.36)),
         "diamond": ((0, -1.25), (1.25, 0), (0, 1.25), (-1.25, 0)),
     }[shape]
     places = " ".join(f"{x + a * r:.1f},{y + b * r:.1f}" for a, b in corners)
