@@ -74,8 +74,8 @@ class FrameParser:
         if self._past is None:
             raise DamagedFile("a group of pictures does not start with an I frame")
         data = record.payloads[0]
-        read, self._tables = symbols.read(self._prior, self._tables, data, self._past)
-        self._past = {name: plane.abs() for name, plane in read.items()}
+        read, sent, self._tables = symbols.read(self._prior, self._tables, data, self._past)
+        self._past = {name: plane.abs() for name, plane in sent.items()}
         return Parsed(record, symbols=read)
 
     def _intra_frame(self, record: FrameRecord) -> Parsed:

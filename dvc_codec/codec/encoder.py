@@ -117,7 +117,7 @@ class FrameEncoder:
         coded = code_frame(
             self._codec, to_planes(frame.picture), state, self._rate, costs, estimate=False
         )
-        collected = symbols.collect(self._codec.prior, coded.symbols, coded.fine)
+        collected = symbols.collect(self._codec.prior, coded.sent, coded.fine)
         payload, sizes = symbols.write(self._tables, collected)
         self._tables = symbols.adapt(self._tables, collected)
         self._state = coded.state
@@ -125,7 +125,7 @@ class FrameEncoder:
             coded.state.reference.picture, frame.picture.height, frame.picture.width
         )
         record = FrameRecord(FrameKind.P, self.rate_index, frame.pts, (payload,), hash_of(picture))
-        motion = sizes.pop("motion")
+        motion = sum(bits for name, bits in sizes.items() if name.startswith("motion"))
         bits = {"motion": motion, "residual": 8 * len(payload) - motion}
         return EncodedFrame(record, picture, bits, squared_error(frame.picture, picture))
 

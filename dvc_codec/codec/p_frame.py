@@ -18,7 +18,7 @@ from dvc_codec.entropy.coder import LARGEST, escape_bits
 from dvc_codec.entropy.law import LEVELS, bits_of_zero_and_slope
 from dvc_codec.entropy.prior import FramePrior, PFramePrior
 from dvc_codec.entropy.quantise import choose, with_gradient
-from dvc_codec.entropy.scale import first_step_mask, index_of
+from dvc_codec.entropy.scale import index_of
 from dvc_codec.entropy.tables import ALPHABET, REACH, Tables
 from dvc_codec.networks.interface import Network, Prediction, R
 from dvc_codec.networks.p_frame import Latents, PFrameNetwork
@@ -83,12 +83,14 @@ class State:
 class Coded:
     """A coded P frame.
 
-    ``bits`` are estimates per plane, (B,); ``fine`` the levels the symbols were coded with.
+    ``symbols`` go into the network; ``sent`` is what differs from their prediction, and
+    ``fine`` the levels that is coded with. ``bits`` are estimates per plane, (B,).
     """
 
     state: State
     prediction: Prediction
     symbols: Mapping[str, Tensor]
+    sent: Mapping[str, Tensor]
     bits: Mapping[str, Tensor]
     fine: Mapping[str, Tensor]
 
@@ -165,14 +167,16 @@ def code_frame(
     """
     network = codec.network
     symbols: dict[str, Tensor] = {}
+    sent: dict[str, Tensor] = {}
     bits: dict[str, Tensor] = {}
     fine: dict[str, Tensor] = {}
 
     def choose_planes(latents: Mapping[str, Latents]) -> None:
         for name, plane in latents.items():
-            values, weight = plane.values, plane.weight
-            chosen, levels = _choose_in_two_steps(
-                codec, name, values, weight, symbols, state.past, costs
+            values = plane.values if isinstance(plane.values, Tensor) else plane.values(symbols)
+            side = codec.prior.side(name, sent, state.past)
+            mean, chosen, levels = _choose_in_steps(
+                codec, name, values, plane.weight, side, state.past[name], costs
             )
             with_grad, cost = chosen, costs(name, levels)
             if values.requires_grad and codec.quantiser == "rdo":
@@ -180,7 +184,7 @@ def code_frame(
             elif values.requires_grad:
                 with_grad = chosen + (values - values.detach())
                 cost = noise_costs(name, levels) if codec.quantiser == "noise" else cost
-            symbols[name], fine[name] = with_grad, levels
+            symbols[name], sent[name], fine[name] = mean + with_grad, with_grad, levels
             if estimate:
                 bits[name] = cost(with_grad).sum((1, 2, 3))
 
@@ -188,8 +192,8 @@ def code_frame(
     prediction = network.predict(state.reference, symbols, rate)
     choose_planes(network.residual_latents(current, prediction, rate))
     reference = network.finish(state.reference, prediction, symbols, rate)
-    past = {name: plane.detach().abs() for name, plane in symbols.items()}
-    return Coded(State(reference, past), prediction, symbols, bits, fine)
+    past = {name: plane.detach().abs() for name, plane in sent.items()}
+    return Coded(State(reference, past), prediction, symbols, sent, bits, fine)
 
 
 def reconstruct(
@@ -199,33 +203,37 @@ def reconstruct(
     return network.finish(reference, network.predict(reference, symbols, rate), symbols, rate)
 
 
-def _choose_in_two_steps(
+def _choose_in_steps(
     codec: PFrameCodec,
     name: str,
     latents: Tensor,
     weight: Tensor | float,
-    now: Mapping[str, Tensor],
-    past: Mapping[str, Tensor],
+    side: Tensor,
+    before: Tensor,
     costs: CostOf,
-) -> tuple[Tensor, Tensor]:
-    """-> symbols without gradient, and the fine levels they are coded with (with the scale model's
-    gradient).
+) -> tuple[Tensor | float, Tensor, Tensor]:
+    """-> predictions, what is sent (both without gradient), and the fine levels it is coded with
+    (with the scale model's gradient).
     """
     scale = codec.prior.scale(name)
-    side = codec.prior.side(name, now, past)
-    mask = first_step_mask(latents.shape[-2], latents.shape[-1], latents.device)
     clipped = latents.detach().clamp(-LARGEST, LARGEST)
     trade = codec.trade * weight
 
-    def quantise(levels: Tensor) -> Tensor:
+    def quantise(left: Tensor, levels: Tensor) -> Tensor:
         if codec.quantiser == "rdo":
-            return choose(clipped, costs(name, levels.detach()), trade)
+            return choose(left, costs(name, levels.detach()), trade)
         if codec.quantiser == "noise" and latents.requires_grad:
-            return clipped + torch.rand_like(clipped) - 0.5
-        return clipped.round() * (index_of(levels) > 0)  # at the lowest scale nothing is sent
+            return left + torch.rand_like(left) - 0.5
+        return left.round() * (index_of(levels) > 0)  # at the lowest scale nothing is sent
 
-    first = scale.first(past[name], side)
-    chosen = quantise(first) * mask
-    second = scale.second(past[name], side, chosen.abs())
-    rest = quantise(second)
-    return torch.where(mask, chosen, rest), torch.where(mask, first, second)
+    sent = torch.zeros_like(clipped)
+    means: Tensor | float = 0.0
+    fine = None
+    for number, mask in enumerate(scale.masks(*latents.shape[-2:], latents.device)):
+        mean, levels = scale.step(number, before, side, sent, means + sent)
+        sent = torch.where(mask, quantise(clipped - mean, levels), sent)
+        if isinstance(mean, Tensor):
+            means = torch.where(mask, mean, means)
+        fine = levels if fine is None else torch.where(mask, levels, fine)
+    assert fine is not None
+    return means, sent, fine

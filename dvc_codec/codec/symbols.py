@@ -1,12 +1,12 @@
 """Symbols to bytes and back: integers only, the same on any machine, with no picture at hand.
 
-collected = collect(prior, symbols, levels)      what is sent, in order
+collected = collect(prior, sent, levels)         in order
 data, sizes = write(tables, collected)           the payload of a frame
 tables = adapt(tables, collected)                the next frame's tables
-symbols, tables = read(prior, tables, data, past)
+symbols, sent, tables = read(prior, tables, data, past)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,31 +16,31 @@ from torch import Tensor
 from dvc_codec.entropy.coder import Integers, SymbolReader, SymbolWriter
 from dvc_codec.entropy.law import LEVELS
 from dvc_codec.entropy.prior import FramePrior, Plane
-from dvc_codec.entropy.scale import first_step_mask, index_of
+from dvc_codec.entropy.scale import ScaleModel, index_of
 from dvc_codec.entropy.tables import Tables
 
 Step = tuple[Integers, Integers]  # table ids and symbols, each (n,)
-Collected = Mapping[str, tuple[Step, Step]]  # plane -> its two coding steps
+Collected = Mapping[str, Sequence[Step]]  # plane -> its coding steps
 
 
 def collect(
-    prior: FramePrior, symbols: Mapping[str, Tensor], levels: Mapping[str, Tensor]
+    prior: FramePrior, sent: Mapping[str, Tensor], levels: Mapping[str, Tensor]
 ) -> Collected:
-    """Symbols and the fine levels they are coded with, (1, C, h, w) each, as lists for the coder.
+    """What is sent and the fine levels it is coded with, (1, C, h, w) each, as lists for the coder.
 
     A symbol of scale index 0 is not sent, and must be zero.
     """
 
     def step(plane: Plane, cells: Integers) -> Step:
         ids = _table_ids(plane, levels[plane.name], cells)
-        values = _cells(symbols[plane.name].to(torch.int64), cells)
-        sent = ids >= 0
-        return ids[sent], values[sent]
+        values = _cells(sent[plane.name].to(torch.int64), cells)
+        coded = ids >= 0
+        return ids[coded], values[coded]
 
     return {
-        plane.name: (step(plane, first), step(plane, second))
+        plane.name: [step(plane, cells) for cells in _steps(prior.scale(plane.name), plane_sent)]
         for plane in prior.planes
-        for first, second in [_steps(symbols[plane.name])]
+        for plane_sent in [sent[plane.name]]
     }
 
 
@@ -67,7 +67,7 @@ def adapt(tables: Mapping[str, Tables], collected: Collected) -> dict[str, Table
 
 def read(
     prior: FramePrior, tables: Mapping[str, Tables], payload: bytes, past: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], dict[str, Tables]]:
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tables]]:
     """The inverse of collect, write and adapt.
 
     Args:
@@ -77,40 +77,42 @@ def read(
         past: magnitudes of the last frame's symbols, (1, C, h, w) per plane.
 
     Returns:
-        Symbols per plane, (1, C, h, w), and the tables after the frame.
+        Symbols and what was sent of them, per plane, (1, C, h, w), and the tables after the frame.
 
     Raises:
         DamagedFile: where the coder notices that nobody wrote this.
     """
     reader = SymbolReader(payload)
+    found: dict[str, Tensor] = {}
     now: dict[str, Tensor] = {}
     adapted = dict(tables)
     for plane in prior.planes:
         name = plane.name
         scale, side, before = prior.scale(name), prior.side(name, now, past), past[name]
-        values = np.zeros((plane.channels, before[0, 0].numel()), np.int64)
-        levels = scale.first(before, side)
+        sent, values = before.new_zeros(before.shape), before.new_zeros(before.shape)
         steps: list[Step] = []
-        for number, cells in enumerate(_steps(before)):
-            if number:
-                seen = torch.from_numpy(np.abs(values)).view_as(before).to(before.dtype)
-                levels = scale.second(before, side, seen)
+        for number, cells in enumerate(_steps(scale, before)):
+            mean, levels = scale.step(number, before, side, sent, values)
             ids = _table_ids(plane, levels, cells)
-            sent = ids >= 0
+            coded = ids >= 0
             decoded = np.zeros(len(ids), np.int64)
-            decoded[sent] = reader.read(tables[name], ids[sent])
-            values[:, cells] = decoded.reshape(plane.channels, -1)
-            steps.append((ids[sent], decoded[sent]))
+            decoded[coded] = reader.read(tables[name], ids[coded])
+            steps.append((ids[coded], decoded[coded]))
+            new = torch.from_numpy(decoded.reshape(plane.channels, -1)).to(before.dtype)
+            at = torch.from_numpy(cells)
+            sent.view(plane.channels, -1)[:, at] = new
+            if isinstance(mean, Tensor):
+                new = new + mean.reshape(plane.channels, -1)[:, at]
+            values.view(plane.channels, -1)[:, at] = new
         for ids, decoded in steps:
             adapted[name] = adapted[name].adapt(ids, decoded)
-        now[name] = torch.from_numpy(values).view_as(before).to(before.dtype)
-    return now, adapted
+        now[name], found[name] = sent, values
+    return found, now, adapted
 
 
-def _steps(plane: Tensor) -> tuple[Integers, Integers]:
-    """Numbers of the cells (row by row) of the first and of the second coding step."""
-    first = first_step_mask(plane.shape[-2], plane.shape[-1]).flatten().numpy()
-    return np.flatnonzero(first), np.flatnonzero(~first)
+def _steps(scale: ScaleModel, plane: Tensor) -> list[Integers]:
+    """Numbers of the cells (row by row) of each coding step."""
+    return [np.flatnonzero(mask.flatten().numpy()) for mask in scale.masks(*plane.shape[-2:])]
 
 
 def _cells(plane: Tensor, cells: Integers) -> Integers:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dvc_codec.entropy.neighbours import NeighbourScale
 from dvc_codec.entropy.scale import IntegerConv, ScaleModel
 from dvc_codec.entropy.tables import ALPHABET, Tables, starting_counts
 
@@ -24,13 +25,14 @@ Symbols = Mapping[str, Tensor]
 @dataclass(frozen=True)
 class Plane:
     """``groups``: the table group of every channel; ``stride``: luma pixels per symbol; ``side``:
-    channels of side information.
+    channels of side information; ``smooth``: predicted from neighbours.
     """
 
     name: str
     groups: tuple[int, ...]
     stride: int
     side: int
+    smooth: bool = False
 
     @property
     def channels(self) -> int:
@@ -47,7 +49,12 @@ class FramePrior(nn.Module):
         super().__init__()
         self.planes = planes
         self.scales = nn.ModuleDict(
-            {p.name: ScaleModel(p.channels, p.side, hidden, formula) for p in planes}
+            {
+                p.name: NeighbourScale(p.channels, p.side, hidden)
+                if p.smooth
+                else ScaleModel(p.channels, p.side, hidden, formula)
+                for p in planes
+            }
         )
         for p in planes:
             counts = torch.from_numpy(starting_counts(max(p.groups) + 1))
@@ -110,7 +117,9 @@ def frequency_groups(frequencies: list[int], size: int, groups: int) -> tuple[in
 
 
 class PFramePrior(FramePrior):
-    """Of the default network: motion (4x4 DCT), luma (8x8 DCT), chroma (8x8 DCT of U and V)."""
+    """Of the default network: motion (means of blocks, then 4x4 DCT of the rest), luma (8x8 DCT),
+    chroma (8x8 DCT of U and V).
+    """
 
     def __init__(self, hidden: int = 32) -> None:
         def of(size: int, planes: int, groups: int) -> tuple[int, ...]:
@@ -120,9 +129,12 @@ class PFramePrior(FramePrior):
                 groups,
             )
 
+        motion = of(4, 2, 4)
+        detail = tuple(g - 1 for c, g in enumerate(motion) if c % 16)
         super().__init__(
             (
-                Plane("motion", of(4, 2, 4), 16, 1),
+                Plane("motion", (0, 0), 16, 1, smooth=True),
+                Plane("motion_detail", detail, 16, 3),
                 Plane("luma", of(8, 1, 7), 8, 2),
                 Plane("chroma", of(8, 2, 5), 16, 3),
             ),
@@ -140,9 +152,12 @@ class PFramePrior(FramePrior):
 
         if name == "motion":
             return busy(blocks(past["luma"]), "luma")
-        moved = busy(now["motion"].abs(), "motion")
+        if name == "motion_detail":
+            sent = self.scale("motion").compress(now["motion"].abs())
+            return torch.cat((sent, busy(blocks(past["luma"]), "luma")), 1)
+        moved = busy(torch.cat((now["motion"], now["motion_detail"]), 1).abs(), "motion")
         if name == "luma":
-            changed = busy(past["motion"], "motion")
+            changed = busy(torch.cat((past["motion"], past["motion_detail"]), 1), "motion")
             return F.interpolate(torch.cat((moved, changed), 1), scale_factor=2, mode="nearest")
         luma = blocks(now["luma"].abs())
         low = self.scale("luma").compress(luma[:, :1])

@@ -106,10 +106,37 @@ class ScaleModel(nn.Module):
         self.first_out = IntegerConv(hidden, channels, 1, zero=True)
         self.second_in = IntegerConv(known + side + channels, hidden, 3)
         self.second_out = IntegerConv(hidden, channels, 1, zero=True)
+        self._register_tables()
+
+    def _register_tables(self) -> None:
         self.register_buffer("formula_levels", _formula_levels(), persistent=False)
         self.register_buffer("log_magnitudes", _log_magnitudes(), persistent=False)
         self.formula_levels: Tensor
         self.log_magnitudes: Tensor
+
+    def masks(self, height: int, width: int, device: torch.device | None = None) -> list[Tensor]:
+        """(height, width) bool each: the cells of every coding step, in order."""
+        first = first_step_mask(height, width, device)
+        return [first, ~first]
+
+    def step(
+        self, number: int, before: Tensor, side: Tensor, sent: Tensor, values: Tensor
+    ) -> tuple[Tensor | float, Tensor]:
+        """What is expected of the cells of a coding step.
+
+        Args:
+            number: of the step, as in :meth:`masks`.
+            before: magnitudes sent in the last frame, (B, C, h, w).
+            side: integers in [0, 127], (B, side, h, w).
+            sent, values: of this frame's earlier steps, 0 elsewhere, (B, C, h, w): what was sent,
+                and what it means, prediction included.
+
+        Returns:
+            The prediction that what is sent adds to (0: none), and fine levels.
+        """
+        if number == 0:
+            return 0.0, self.first(before, side)
+        return 0.0, self.second(before, side, sent.abs())
 
     def compress(self, magnitudes: Tensor) -> Tensor:
         """Magnitudes -> 8 log2(1 + m), rounded: how the network sees them. Integers in [0, 64]."""

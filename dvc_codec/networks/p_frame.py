@@ -9,7 +9,7 @@ block matching, DCT, closed-form steps (design.md, section 3). Where symbols are
 decided here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -27,16 +27,20 @@ from dvc_codec.networks.rate import centred, lagrangian, residual_scale
 from dvc_codec.networks.residual import LoopFilter, ResidualAutoencoder
 from dvc_codec.networks.warp import enlarge, warp
 
-MOTION, LUMA, CHROMA = "motion", "luma", "chroma"  # planes of symbols, in coding order
+# planes of symbols, in coding order
+MOTION, MOTION_DETAIL, LUMA, CHROMA = "motion", "motion_detail", "luma", "chroma"
 
 
 @dataclass(frozen=True)
 class Latents:
     """A plane's latents in quantiser steps, before rounding, and how much an error of each matters
     (1: as the step assumes).
+
+    ``values`` may be a function of the symbols of the planes before, where these change what is
+    left to send.
     """
 
-    values: Tensor
+    values: Tensor | Callable[[Mapping[str, Tensor]], Tensor]
     weight: Tensor | float = 1.0
 
 
@@ -107,21 +111,26 @@ class PFrameNetwork(nn.Module):
     ) -> dict[str, Latents]:
         """Encoder: estimate the flow and transform what its prediction misses.
 
-        "motion": (B, 32, H/16, W/16).
+        "motion": (B, 2, H/16, W/16), "motion_detail": (B, 30, H/16, W/16).
         """
         expected = self.motion.predict(reference.flow)
         lam = lagrangian(rate_index)
         flow = self.flow(reference.picture.luma, current.luma, expected, lam)
-        values = self.motion.analyse(flow, expected, rate_index)
-        return {MOTION: Latents(values, self.motion.weight(current.luma))}
+        means, detail = self.motion.analyse(flow, expected, rate_index)
+
+        def left(symbols: Mapping[str, Tensor]) -> Tensor:
+            return detail - self.motion.expected_detail(symbols[MOTION], rate_index)
+
+        weight = self.motion.weight(current.luma)
+        details = torch.repeat_interleave(weight, detail.shape[1] // 2, 1)
+        return {MOTION: Latents(means, weight), MOTION_DETAIL: Latents(left, details)}
 
     def predict(
         self, reference: Reference, symbols: Mapping[str, Tensor], rate_index: Tensor
     ) -> Prediction:
         """Both sides: decoded motion symbols -> the prediction."""
-        flow = self.motion.synthesise(
-            symbols[MOTION], self.motion.predict(reference.flow), rate_index
-        )
+        expected = self.motion.predict(reference.flow)
+        flow = self.motion.synthesise(symbols[MOTION], symbols[MOTION_DETAIL], expected, rate_index)
         if not self.warp_gradients:
             flow = flow.detach()
             pictures = reference.picture.detach(), reference.older.detach(), reference.flow.detach()

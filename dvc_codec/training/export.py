@@ -68,7 +68,7 @@ def count_symbols(codec: PFrameCodec, clips: Tensor, seed: int = 0) -> dict[str,
             coded = code_frame(
                 codec, _batch(*_planes(planar)), state, torch.tensor([rate]), costs, estimate=False
             )
-            collected = symbols.collect(codec.prior, coded.symbols, coded.fine)
+            collected = symbols.collect(codec.prior, coded.sent, coded.fine)
             adapted = symbols.adapt(tables, collected)
             for name in seen:
                 seen[name] += adapted[name].counts - tables[name].counts

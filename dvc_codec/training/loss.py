@@ -46,9 +46,11 @@ def rollout_loss(
     for picture in pictures:
         coded = code_frame(codec, picture, state, rate)
         pixels = picture.luma[0].numel()
-        motion = coded.bits["motion"] / pixels
-        others = [bits for name, bits in coded.bits.items() if name != "motion"]
-        residual = torch.stack(others).sum(0) / pixels
+        motion, residual = (
+            torch.stack([b for n, b in coded.bits.items() if n.startswith("motion") is said]).sum(0)
+            / pixels
+            for said in (True, False)
+        )
         d = distortion(coded.state.reference.picture, picture)
         predicted = distortion(coded.prediction.picture, picture)
         rd = lam * d + motion + residual
