@@ -14,7 +14,6 @@ from dvc_codec.codec.p_frame import table_costs
 from dvc_codec.codec.pictures import to_picture, to_planes
 from dvc_codec.container import FrameKind, FrameRecord, Reader
 from dvc_codec.entropy.prior import FramePrior, Symbols
-from dvc_codec.entropy.scale import first_step_mask
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.errors import DamagedFile
 from dvc_codec.intra import by_id
@@ -68,12 +67,12 @@ def take_apart(coded: Path, model: Model, wanted: int) -> Inside:
     for record in records[begin + 1 : wanted + 1]:
         rate = torch.tensor([record.rate_index])
         payload = record.payloads[0]
-        now, after = symbols.read(prior, tables, payload, past)
+        now, sent, after = symbols.read(prior, tables, payload, past)
         prediction = network.predict(reference, now, rate)
         reference = network.finish(reference, prediction, now, rate)
         if record is records[wanted]:
             rows, columns = -(-height // BLOCK), -(-width // BLOCK)
-            bits = block_bits(prior, tables, now, past)[:rows, :columns]
+            bits = block_bits(prior, tables, now, sent, past)[:rows, :columns]
             return Inside(
                 wanted,
                 to_picture(reference.picture, height, width),
@@ -82,22 +81,26 @@ def take_apart(coded: Path, model: Model, wanted: int) -> Inside:
                 bits.numpy(),
                 8 * len(payload),
             )
-        past, tables = {name: plane.abs() for name, plane in now.items()}, after
+        past, tables = {name: plane.abs() for name, plane in sent.items()}, after
     raise AssertionError("the wanted frame is among the records")
 
 
-def block_bits(prior: FramePrior, tables: dict[str, Tables], now: Symbols, past: Symbols) -> Tensor:
+def block_bits(
+    prior: FramePrior, tables: dict[str, Tables], now: Symbols, sent: Symbols, past: Symbols
+) -> Tensor:
     """Bits per block of 16x16 luma pixels, (H / 16, W / 16), by the tables of this frame."""
     cost_of = table_costs(prior, tables)
     total = torch.zeros(())
     for plane in prior.planes:
         name = plane.name
-        chosen, before = now[name], past[name]
-        scale, side = prior.scale(name), prior.side(name, now, past)
-        mask = first_step_mask(chosen.shape[-2], chosen.shape[-1])
-        second = scale.second(before, side, chosen.abs() * mask)
-        fine = torch.where(mask, scale.first(before, side), second)
-        bits = cost_of(name, fine)(chosen).sum(1, keepdim=True)
+        values, coded, before = now[name], sent[name], past[name]
+        scale, side = prior.scale(name), prior.side(name, sent, past)
+        fine, known = torch.zeros_like(coded), torch.zeros(coded.shape[-2:], dtype=torch.bool)
+        height, width = coded.shape[-2:]
+        for number, mask in enumerate(scale.masks(height, width, coded.device)):
+            _, levels = scale.step(number, before, side, coded * known, values * known)
+            fine, known = torch.where(mask, levels, fine), known | mask
+        bits = cost_of(name, fine)(coded).sum(1, keepdim=True)
         total = total + _on_blocks(bits, plane.stride)
     return total[0, 0]
 
