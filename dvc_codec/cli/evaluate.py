@@ -1,6 +1,7 @@
 """dvc-codec evaluate: our codec beside others on a folder of videos, as tables and one JSON."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence as Several
 from datetime import UTC, datetime
@@ -16,15 +17,23 @@ if TYPE_CHECKING:
 
 LAMBDAS = "256,512,1024,2048"
 ANCHORS = "x264-veryfast,x265-veryfast"
+METRICS = "rgb,ssim,ms-ssim"
 
 
 def add_to(commands: Commands) -> None:
     """Declare the sub-command."""
     parser = commands.add_parser("evaluate", help="measure the codec on a folder of videos")
     parser.set_defaults(run=run)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the videos")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="where results.json, table.md and coded/ go"
+        "--data",
+        metavar="DIR",
+        help="folder of the videos; or uvg:DIR, hevc:DIR, mcl-jcv:DIR, kodak:DIR",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where results.json, table.md, report.html and coded/ go",
     )
     parser.add_argument(
         "--lambdas", type=numbers, default=LAMBDAS, metavar="L,...", help=f"default: {LAMBDAS}"
@@ -35,7 +44,16 @@ def add_to(commands: Commands) -> None:
         default=ANCHORS,
         metavar="A,...",
         help=f"encoders to compare with; default: {ANCHORS}; also x265-medium, svtav1-6, "
-        "vvenc-faster; '' is none",
+        "vvenc-faster, libaom-6; for kodak: jpeg, jpeg2000, webp, hevc-intra, av1-intra, "
+        "vvenc-intra; '' is none",
+    )
+    parser.add_argument(
+        "--metrics",
+        type=words,
+        default=METRICS,
+        metavar="M,...",
+        help=f"what to measure besides PSNR of the planes; default: {METRICS}; also vmaf; '' is "
+        "none",
     )
     parser.add_argument(
         "--gop", type=at_least_one, default=32, metavar="N", help="group of pictures (default: 32)"
@@ -56,6 +74,25 @@ def add_to(commands: Commands) -> None:
         help="how many points are measured at a time, with one thread each (default: cores)",
     )
     parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="where: processes here (default), or a Ray cluster that shares this file system",
+    )
+    parser.add_argument(
+        "--published",
+        type=Path,
+        metavar="JSON",
+        help="published curves to draw dashed in report.html where their conditions match",
+    )
+    parser.add_argument("--no-report", action="store_true", help="write no report.html")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="JSON",
+        help="only write report.html beside this results.json, from it and the coded files",
+    )
+    parser.add_argument(
         "--compare",
         type=Path,
         nargs=2,
@@ -69,8 +106,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.compare:
         print(comparison(*arguments.compare))
         return
+    if arguments.report:
+        from dvc_codec.evaluation.results import Results
+
+        write_page(Results.load(arguments.report), arguments)
+        return
     if arguments.data is None or arguments.out is None:
-        raise UsageError("evaluate: give --data and --out, or --compare")
+        raise UsageError("evaluate: give --data and --out, or --compare, or --report")
     from dvc_codec.evaluation.engine import run_tasks
     from dvc_codec.evaluation.provenance import provenance
     from dvc_codec.evaluation.tables import report
@@ -95,13 +137,22 @@ def run(arguments: argparse.Namespace) -> None:
     if left:
         begun = datetime.now(UTC).isoformat(timespec="seconds")
         results.runs.append({"begun": begun, "arguments": sys.argv[1:], **provenance()})
-        run_tasks(left, arguments.out, workers=arguments.workers, done=done, failed=failed)
+        run_tasks(
+            left,
+            arguments.out,
+            workers=arguments.workers,
+            done=done,
+            failed=failed,
+            engine=arguments.engine,
+        )
     text = report(results, arguments.anchors)
     print(text)
     try:
         (arguments.out / "table.md").write_text(text + "\n")
     except OSError as error:
         raise CannotWrite(f"{arguments.out}: cannot be written: {error.strerror}") from error
+    if not arguments.no_report:
+        write_page(results, arguments)
     if failures:
         raise DvcError(
             f"{len(failures)} of {len(tasks)} points failed ({', '.join(failures)}); "
@@ -111,16 +162,20 @@ def run(arguments: argparse.Namespace) -> None:
 
 def all_tasks(arguments: argparse.Namespace) -> "list[Task]":
     """Every point that the command line asks for."""
-    from dvc_codec.evaluation.anchors import anchor_named
-    from dvc_codec.evaluation.sequences import sequences_in
+    from dvc_codec.evaluation.anchors import anchor_named, check_anchors
+    from dvc_codec.evaluation.datasets import KODAK, sequences_of, split_data
+    from dvc_codec.evaluation.metrics import known_extras
     from dvc_codec.evaluation.task import OURS, Task
+
+    extras = known_extras(arguments.metrics)
+    check_anchors(arguments.anchors, pictures=split_data(arguments.data)[0] == KODAK)
 
     points = [(OURS, point) for point in arguments.lambdas]
     for name in arguments.anchors:
         points += [(name, float(point)) for point in anchor_named(name).points]
-    sequences = sequences_in(arguments.data, arguments.sequences, arguments.frames)
+    sequences = sequences_of(arguments.data, arguments.sequences, arguments.frames)
     return [
-        Task(sequence, codec, point, arguments.gop, arguments.model)
+        Task(sequence, codec, point, arguments.gop, arguments.model, extras)
         for sequence in sequences
         for codec, point in points
     ]
@@ -129,15 +184,34 @@ def all_tasks(arguments: argparse.Namespace) -> "list[Task]":
 def opened(arguments: argparse.Namespace) -> "Results":
     """The results to go on with, after a look at the weights."""
     from dvc_codec.codec.model import load_model
+    from dvc_codec.evaluation.datasets import split_data
     from dvc_codec.evaluation.results import Conditions, Results
 
     model = load_model(arguments.model)
-    data = str(arguments.data.resolve())
+    name, folder = split_data(arguments.data)
+    data = f"{name}:{folder.resolve()}" if name else str(folder.resolve())
     sha256 = model.sha256.hex()
     conditions = Conditions(data, arguments.gop, arguments.frames, model.name, sha256)
     results = Results.open(arguments.out / "results.json", conditions)
     results.save()  # so that a folder that cannot be written says so now
     return results
+
+
+def write_page(results: "Results", arguments: argparse.Namespace) -> None:
+    """report.html beside the results."""
+    import torch
+
+    from dvc_codec.codec.model import load_model
+    from dvc_codec.evaluation.report.page import write_report
+    from dvc_codec.evaluation.report.published import load_published
+
+    target = results.path.parent / "report.html"
+    told(f"writing {target} ...")
+    published = load_published(arguments.published) if arguments.published else None
+    workers = arguments.workers or os.cpu_count() or 1
+    torch.set_num_threads(1)
+    model = load_model(arguments.model)
+    write_report(results, target, model=model, published=published, workers=workers)
 
 
 def comparison(first: Path, second: Path) -> str:

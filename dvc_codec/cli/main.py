@@ -5,7 +5,16 @@ import sys
 from collections.abc import Sequence
 
 from dvc_codec import __version__
-from dvc_codec.cli import completion, decode, encode, evaluate, info, inspect, verify
+from dvc_codec.cli import (
+    completion,
+    decode,
+    encode,
+    encode_many,
+    evaluate,
+    info,
+    inspect,
+    verify,
+)
 from dvc_codec.cli.interrupt import exit_code, interruptible, seen
 from dvc_codec.cli.options import Parser, printable
 from dvc_codec.errors import DvcError
@@ -51,6 +60,7 @@ def command_line() -> Parser:
     info.add_to(commands)
     verify.add_to(commands)
     inspect.add_to(commands)
+    encode_many.add_to(commands)
     evaluate.add_to(commands)
     completion.add_to(commands)
     return parser

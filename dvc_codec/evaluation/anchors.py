@@ -8,6 +8,8 @@ What is the same for all, and leans to the anchors' side:
   every machine.
 """
 
+import subprocess
+from collections.abc import Sequence as Several
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,6 +29,8 @@ class Anchor:
         words: what stands after ``-i in.y4m -an``, with places for {point} and {gop}.
         strip: an FFmpeg bitstream filter that drops what no decoder needs; empty for none.
         points: CRF or QP values that cover lambda 256 to 2048, best quality first.
+        decimals: whether it takes points between whole numbers.
+        pictures: whether it codes one picture, as still image codecs do.
     """
 
     name: str
@@ -34,10 +38,16 @@ class Anchor:
     words: str
     strip: str
     points: tuple[int, ...]
+    decimals: bool = False
+    pictures: bool = False
 
-    def encode_command(self, source: Path, target: Path, point: int, gop: int) -> list[str]:
+    @property
+    def encoder(self) -> str:
+        return self.words.split()[1]
+
+    def encode_command(self, source: Path, target: Path, point: float, gop: int) -> list[str]:
         """``source`` (y4m) into ``target``, whose suffix must be ours."""
-        words = self.words.format(point=point, gop=gop).split()
+        words = self.words.format(point=f"{point:g}", gop=gop).split()
         strip = ["-bsf:v", self.strip] if self.strip else []
         before = [ffmpeg(), "-v", "error", "-y", "-i", str(source), "-an"]
         return [*before, *words, "-threads", "1", *strip, str(target)]
@@ -62,6 +72,7 @@ ANCHORS = {
             "-g {gop} -keyint_min {gop} -sc_threshold 0",
             _NO_TEXT_264,
             (17, 21, 25, 29, 33, 37),
+            decimals=True,
         ),
         Anchor(
             "x265-veryfast",
@@ -70,6 +81,7 @@ ANCHORS = {
             "aq-mode=1:crf={point}:keyint={gop}:min-keyint={gop}:scenecut=0",
             _NO_TEXT_265,
             (17, 21, 25, 29, 33, 37),
+            decimals=True,
         ),
         Anchor(
             "x265-medium",
@@ -78,6 +90,7 @@ ANCHORS = {
             "aq-mode=1:crf={point}:keyint={gop}:min-keyint={gop}",
             _NO_TEXT_265,
             (17, 21, 25, 29, 33, 37),
+            decimals=True,
         ),
         Anchor(
             "svtav1-6",
@@ -93,6 +106,63 @@ ANCHORS = {
             "",
             (18, 22, 26, 30, 34, 38, 42),
         ),
+        Anchor(
+            "libaom-6",
+            ".obu",
+            "-c:v libaom-av1 -cpu-used 6 -crf {point} -b:v 0 -g {gop}",
+            "",
+            (20, 28, 36, 44, 52, 60),
+        ),
+        # Of images: one picture, no GOP. JPEG 2000's point is its compression ratio; JPEG keeps
+        # limited-range samples as they are (-strict unofficial), like all others.
+        Anchor(
+            "jpeg",
+            ".jpg",
+            "-c:v mjpeg -strict unofficial -huffman optimal -q:v {point} -update 1",
+            "",
+            (2, 3, 5, 8, 12, 18, 26),
+            pictures=True,
+        ),
+        Anchor(
+            "jpeg2000",
+            ".jp2",
+            "-c:v libopenjpeg -irreversible 1 -compression_level {point} -update 1",
+            "",
+            (5, 8, 12, 20, 32, 50, 80),
+            pictures=True,
+        ),
+        Anchor(
+            "webp",
+            ".webp",
+            "-c:v libwebp -compression_level 6 -quality {point}",
+            "",
+            (5, 20, 40, 60, 80, 90, 95),
+            pictures=True,
+        ),
+        Anchor(
+            "hevc-intra",
+            ".265",
+            "-c:v libx265 -preset slow -tune psnr -x265-params keyint=1:qp={point}",
+            _NO_TEXT_265,
+            (20, 24, 28, 32, 36, 40),
+            pictures=True,
+        ),
+        Anchor(
+            "av1-intra",
+            ".obu",
+            "-c:v libsvtav1 -preset 4 -crf {point} -g 1",
+            "",
+            (10, 20, 30, 40, 50, 60),
+            pictures=True,
+        ),
+        Anchor(
+            "vvenc-intra",
+            ".266",
+            "-c:v libvvenc -preset medium -qpa 0 -qp {point} -g 1",
+            "",
+            (20, 24, 28, 32, 36, 40),
+            pictures=True,
+        ),
     )
 }
 
@@ -102,6 +172,24 @@ def anchor_named(name: str) -> Anchor:
     if name not in ANCHORS:
         raise UsageError(f"no anchor is called {name}; there are {', '.join(ANCHORS)}")
     return ANCHORS[name]
+
+
+def check_anchors(names: Several[str], pictures: bool) -> None:
+    """Raises UsageError for a name that is none, one that this FFmpeg cannot run, or an image codec
+    for videos (``pictures`` says whether all sequences are single pictures).
+    """
+    for anchor in map(anchor_named, names):
+        if anchor.pictures and not pictures:
+            raise UsageError(f"{anchor.name} codes single pictures: use it with kodak:DIR")
+        if anchor.encoder not in _encoders():
+            raise UsageError(f"{anchor.name}: this FFmpeg has no {anchor.encoder}: {ffmpeg()}")
+
+
+@cache
+def _encoders() -> frozenset[str]:
+    command = [ffmpeg(), "-hide_banner", "-encoders"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return frozenset(line.split()[1] for line in said.splitlines() if len(line.split()) > 1)
 
 
 @cache

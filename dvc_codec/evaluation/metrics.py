@@ -5,18 +5,22 @@ over frames (not the PSNR of the mean error); the weighted PSNR is (6 Y + U + V)
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
-from dvc_codec.errors import DamagedFile
+from dvc_codec.errors import DamagedFile, UsageError
+from dvc_codec.evaluation.rgb import to_rgb
+from dvc_codec.evaluation.similarity import ms_ssim, ssim
 from dvc_codec.video import Picture, Plane, open_video
 
 PEAK = 255
 BEST_PSNR = 100.0  # dB that a plane without error counts as: its PSNR is infinite
 WEIGHTS = (6 / 8, 1 / 8, 1 / 8)
+EXTRAS = ("rgb", "ssim", "ms-ssim", "vmaf")  # what may be measured besides PSNR of the planes
 
 YUV = tuple[float, float, float]
 
@@ -29,11 +33,17 @@ class Quality:
         squared_errors: mean squared error of Y, U and V in squared 8-bit levels, per frame.
         width: of the picture in luma samples.
         height: of the picture in luma samples.
+        rgb: PSNR of red, green and blue together in dB, per frame; empty if not asked for.
+        ssim: of luma, per frame; empty if not asked for.
+        ms_ssim: of luma, per frame; empty if not asked for, or if the pictures are too small.
     """
 
     squared_errors: tuple[YUV, ...]
     width: int
     height: int
+    rgb: tuple[float, ...] = ()
+    ssim: tuple[float, ...] = ()
+    ms_ssim: tuple[float, ...] = ()
 
     @property
     def frames(self) -> int:
@@ -61,22 +71,49 @@ class Quality:
         return float(np.mean([weighted(errors) for errors in self.squared_errors])) / PEAK**2
 
 
-def compare_files(source: Path, decoded: Path, frames: int | None = None) -> Quality:
+def compare_files(
+    source: Path, decoded: Path, frames: int | None = None, extras: Collection[str] = ()
+) -> Quality:
     """Quality of ``decoded`` against the first ``frames`` frames of ``source``.
+
+    ``extras`` says what to measure besides the planes' PSNR: "rgb", "ssim", "ms-ssim".
 
     Raises DamagedFile if they do not have the same number of frames of the same size.
     """
     errors: list[YUV] = []
+    more: dict[str, list[float]] = {name: [] for name in EXTRAS}
     with open_video(source, frames=frames) as before, open_video(decoded) as after:
         size = before.info.width, before.info.height
         if (found := (after.info.width, after.info.height)) != size:
             raise DamagedFile(f"{decoded}: found pictures of {found}, expected {size} as {source}")
         for was, now in zip_longest(before, after):
             if was is None or now is None:
-                more, fewer = (source, decoded) if now is None else (decoded, source)
-                raise DamagedFile(f"{fewer}: ends after {len(errors)} frames, {more} does not")
+                longer, fewer = (source, decoded) if now is None else (decoded, source)
+                raise DamagedFile(f"{fewer}: ends after {len(errors)} frames, {longer} does not")
             errors.append(squared_errors(was.picture, now.picture))
-    return Quality(tuple(errors), *size)
+            if "rgb" in extras:
+                colours = before.info.colour.range
+                more["rgb"].append(rgb_psnr(was.picture, now.picture, colours))
+            if "ssim" in extras:
+                more["ssim"].append(ssim(was.picture.y, now.picture.y))
+            if "ms-ssim" in extras:
+                value = ms_ssim(was.picture.y, now.picture.y)
+                more["ms-ssim"] += [] if value is None else [value]
+    return Quality(
+        tuple(errors), *size, tuple(more["rgb"]), tuple(more["ssim"]), tuple(more["ms-ssim"])
+    )
+
+
+def known_extras(names: Collection[str]) -> tuple[str, ...]:
+    """The names themselves, in our order; raises UsageError for one that is none."""
+    if unknown := [name for name in names if name not in EXTRAS]:
+        raise UsageError(f"no metric is called {unknown[0]}; there are {', '.join(EXTRAS)}")
+    return tuple(name for name in EXTRAS if name in names)
+
+
+def rgb_psnr(a: Picture, b: Picture, colour_range: int = 0) -> float:
+    """PSNR in dB over red, green and blue (BT.709, see rgb.to_rgb)."""
+    return psnr(_mean_square(to_rgb(a, colour_range), to_rgb(b, colour_range)))
 
 
 def squared_errors(a: Picture, b: Picture) -> YUV:

@@ -8,7 +8,8 @@ from typing import Any
 
 from dvc_codec.errors import CannotWrite, FileMissing, UsageError
 from dvc_codec.evaluation.bdrate import Curve
-from dvc_codec.evaluation.task import Measured, Task
+from dvc_codec.evaluation.measures import WEIGHTED, Measure
+from dvc_codec.evaluation.task import OURS, Measured, Task
 
 FORMAT = 1
 
@@ -108,5 +109,20 @@ class Results:
         chosen = [p for p in self.points if (p.sequence, p.codec) == (sequence, codec)]
         return sorted(chosen, key=lambda point: point.bits_per_pixel)
 
-    def curve(self, sequence: str, codec: str) -> Curve:
-        return [(point.bits_per_pixel, point.psnr) for point in self.of(sequence, codec)]
+    @property
+    def codecs(self) -> list[str]:
+        """Ours first, then anchors in the order in which they came."""
+        found = dict.fromkeys(point.codec for point in self.points)
+        return [name for name in (OURS, *(n for n in found if n != OURS)) if name in found]
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """Sequences of every class, in order; without classes, one without a name."""
+        of = {point.sequence: point.group for point in self.points}
+        found = sorted(set(of.values()))
+        return {group: [name for name in self.sequences if of[name] == group] for group in found}
+
+    def curve(self, sequence: str, codec: str, measure: Measure = WEIGHTED) -> Curve:
+        """Rate and quality of every point where ``measure`` was measured."""
+        found = [(p.bits_per_pixel, measure.value(p)) for p in self.of(sequence, codec)]
+        return [(rate, quality) for rate, quality in found if quality is not None]

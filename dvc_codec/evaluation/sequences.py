@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dvc_codec.errors import FileMissing, OutOfRange, UsageError
+from dvc_codec.video import RawFormat
 
-# Raw .yuv is not among them: it does not say its size, so it needs a list of known names.
+# Raw .yuv is not among them: it does not say its size, so it needs a known name (see datasets).
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".y4m")
 
 
@@ -18,11 +19,21 @@ class Sequence:
         name: what tables and results call it.
         path: the file, anything FFmpeg reads.
         frames: use the first ones only; None is all.
+        group: class it is averaged with, such as "HEVC B"; empty if it has none.
+        raw: what a headerless file holds; None for files that say it themselves.
     """
 
     name: str
     path: Path
     frames: int | None = None
+    group: str = ""
+    raw: RawFormat | None = None
+
+
+def check_frames(frames: int | None) -> None:
+    """Raises OutOfRange for less than one frame."""
+    if frames is not None and frames < 1:
+        raise OutOfRange(f"frames: found {frames}, expected 1 or more")
 
 
 def sequences_in(
@@ -40,8 +51,7 @@ def sequences_in(
         UsageError: two videos of one name.
         OutOfRange: less than one frame.
     """
-    if frames is not None and frames < 1:
-        raise OutOfRange(f"frames: found {frames}, expected 1 or more")
+    check_frames(frames)
     if not folder.is_dir():
         raise FileMissing(f"{folder}: is no folder; give the folder of the videos")
     found: dict[str, Path] = {}

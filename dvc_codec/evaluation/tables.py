@@ -1,10 +1,11 @@
 """Results as markdown tables."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Several
 from typing import Any
 
 from dvc_codec.evaluation.bdrate import Curve, Delta, bd_psnr, bd_rate
+from dvc_codec.evaluation.measures import MEASURES
 from dvc_codec.evaluation.results import Results
 from dvc_codec.evaluation.task import OURS
 
@@ -16,10 +17,11 @@ _POINT_HEAD = (
 
 def report(results: Results, anchors: Several[str]) -> str:
     """Conditions, every point, and BD-rates against the anchors."""
-    parts = [_conditions(results), points_table(results, (OURS,))]
+    parts = [conditions_of(results), points_table(results, (OURS,))]
     if anchors:
         parts += [points_table(results, anchors), against_anchors(results, anchors)]
-        parts += [_commands(results, anchors)]
+        parts += [by_measure(results, anchors), speeds_table(results)]
+        parts += [commands_list(results, anchors)]
     return "\n\n".join(parts)
 
 
@@ -50,19 +52,53 @@ def against_anchors(results: Results, anchors: Several[str]) -> str:
         return lambda name: (results.curve(name, anchor), results.curve(name, OURS))
 
     pairs = {anchor: against(anchor) for anchor in anchors}
-    return _bd_table("dvc-codec against", results.sequences, pairs)
+    return _bd_table("dvc-codec against", results.groups, pairs)
+
+
+def by_measure(results: Results, anchors: Several[str]) -> str:
+    """Mean BD-rate against each anchor under every quality that was measured."""
+    rows = []
+    for measure in MEASURES:
+        if all(measure.value(point) is None for point in results.points):
+            continue
+        row = [measure.label]
+        for anchor in anchors:
+            deltas = [
+                bd_rate(results.curve(n, anchor, measure), results.curve(n, OURS, measure))
+                for n in results.sequences
+            ]
+            row.append(_mean(deltas, "{:+.1f} %"))
+        rows.append(row)
+    return _table(["mean BD-rate at the same", *anchors], rows, words=1)
+
+
+def speeds_table(results: Results) -> str:
+    """Of every codec: frames per second over all points, and the most memory that one took."""
+    rows = []
+    for codec in results.codecs:
+        points = [p for p in results.points if p.codec == codec]
+        frames = sum(p.frames for p in points)
+        encode = frames / sum(p.frames / p.encode_fps for p in points)
+        decode = frames / sum(p.frames / p.decode_fps for p in points)
+        memory = [max(p.encode_memory or 0, p.decode_memory or 0) / 2**20 for p in points]
+        most = f"{max(memory):.0f} MiB" if max(memory) else "not known"
+        rows.append((codec, f"{encode:.2f}", f"{decode:.2f}", most))
+    return _table(("codec", "encode fps", "decode fps", "most memory"), rows, words=1)
 
 
 def compared(before: Results, after: Results) -> str:
     """BD-rate and BD-PSNR of our codec in one file of results against another's."""
     shared = [name for name in after.sequences if name in before.sequences]
     pairs = {str(before.path): lambda n: (before.curve(n, OURS), after.curve(n, OURS))}
-    return _bd_table(f"{after.path} against", shared, pairs)
+    groups = {
+        group: [name for name in names if name in shared] for group, names in after.groups.items()
+    }
+    return _bd_table(f"{after.path} against", groups, pairs)
 
 
 def _bd_table(
     title: str,
-    sequences: Several[str],
+    groups: Mapping[str, Several[str]],
     pairs: dict[str, Callable[[str], tuple[Curve, Curve]]],
 ) -> str:
     notes: list[str] = []
@@ -73,21 +109,28 @@ def _bd_table(
             return "none"
         return f"{delta.value:+.1f} %" if unit == "%" else f"{delta.value:+.2f} dB"
 
+    sequences = [name for names in groups.values() for name in names]
     rows: list[list[str]] = [[name] for name in sequences]
-    mean = [f"mean of {len(sequences)}"]
+    means = [(f"mean of {len(sequences)}", sequences)]
+    if len(groups) > 1:
+        means[:0] = [(f"{group or 'others'}, mean", list(of)) for group, of in groups.items() if of]
+    below: list[list[str]] = [[name] for name, _ in means]
     for anchor, curves in pairs.items():
-        rates = [bd_rate(*curves(name)) for name in sequences]
-        gains = [bd_psnr(*curves(name)) for name in sequences]
-        for row, rate, gain in zip(rows, rates, gains, strict=True):
+        rates = {name: bd_rate(*curves(name)) for name in sequences}
+        gains = {name: bd_psnr(*curves(name)) for name in sequences}
+        for row in rows:
+            rate, gain = rates[row[0]], gains[row[0]]
             where = f"{row[0]}, {anchor}"
             overlap = f"{rate.overlap:.0%}" if rate.value is not None else "none"
             row += [shown(rate, f"{where}, BD-rate", "%"), overlap]
             row += [shown(gain, f"{where}, BD-PSNR", "dB")]
-        mean += [_mean(rates, "{:+.1f} %"), "", _mean(gains, "{:+.2f} dB")]
+        for line, (_, names) in zip(below, means, strict=True):
+            line += [_mean([rates[name] for name in names], "{:+.1f} %"), ""]
+            line += [_mean([gains[name] for name in names], "{:+.2f} dB")]
     head = [title]
     for anchor in pairs:
         head += [f"{anchor} BD-rate", "of our range", "BD-PSNR"]
-    table = _table(head, [*rows, mean], words=1)
+    table = _table(head, [*rows, *below], words=1)
     return "\n".join([table, "", *(f"- {note}" for note in notes)]).rstrip()
 
 
@@ -100,7 +143,8 @@ def _mean(deltas: Several[Delta], pattern: str) -> str:
     return pattern.format(sum(values) / len(values)) + some
 
 
-def _conditions(results: Results) -> str:
+def conditions_of(results: Results) -> str:
+    """Everything that a number of this run depends on, as sentences."""
     c = results.conditions
     commits = sorted({str(run["commit"])[:12] for run in _runs_in_use(results)})
     mixed = "" if len(commits) < 2 else " (points of several commits)"
@@ -119,12 +163,21 @@ def _runs_in_use(results: Results) -> list[dict[str, Any]]:
     return [results.runs[number] for number in sorted(set(results.run_of))]
 
 
-def _commands(results: Results, codecs: Several[str]) -> str:
+def commands_of(results: Results) -> list[tuple[str, tuple[str, ...]]]:
+    """Of every codec, the commands of the first sequence's smallest file."""
+    found = []
+    for codec in results.codecs:
+        points = [point for name in results.sequences for point in results.of(name, codec)]
+        found.append((codec, points[0].commands))
+    return found
+
+
+def commands_list(results: Results, codecs: Several[str]) -> str:
+    """The commands of :func:`commands_of` as a list."""
     lines = ["Commands, with the point of the first sequence's smallest file:", ""]
-    for codec in (OURS, *codecs):
-        found = [point for name in results.sequences for point in results.of(name, codec)]
-        if found:
-            lines += [f"- `{command}`" for command in found[0].commands]
+    for codec, commands in commands_of(results):
+        if codec == OURS or codec in codecs:
+            lines += [f"- `{command}`" for command in commands]
     return "\n".join(lines)
 
 

@@ -14,7 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence as Several
+from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,11 @@ import dvc_codec
 from dvc_codec.container import Reader
 from dvc_codec.errors import DvcError
 from dvc_codec.evaluation.anchors import anchor_named, ffmpeg
+from dvc_codec.evaluation.frame_bits import packet_bits
 from dvc_codec.evaluation.metrics import YUV, Quality, bits_per_pixel, compare_files
 from dvc_codec.evaluation.sequences import Sequence
-from dvc_codec.video import open_video, open_writer
+from dvc_codec.evaluation.similarity import vmaf
+from dvc_codec.video import RawFormat, open_video, open_writer
 
 OURS = "dvc-codec"
 WORK = ".work"
@@ -40,6 +44,7 @@ class Task:
         point: lambda of ours, CRF or QP of an anchor.
         gop: longest group of pictures.
         model: our weights; None is the shipped ones.
+        extras: what to measure besides the planes' PSNR, of metrics.EXTRAS.
     """
 
     sequence: Sequence
@@ -47,6 +52,7 @@ class Task:
     point: float
     gop: int
     model: Path | None = None
+    extras: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -59,10 +65,14 @@ class Task:
     def from_json(cls, text: str) -> "Task":
         said = json.loads(text)
         where = said.pop("sequence")
+        raw = where.pop("raw")
+        if raw:
+            raw = RawFormat(**raw | {"frame_rate": Fraction(raw["frame_rate"])})
         model = said.pop("model")
         return cls(
-            Sequence(where["name"], Path(where["path"]), where["frames"]),
+            Sequence(**where | {"path": Path(where["path"]), "raw": raw}),
             model=Path(model) if model else None,
+            extras=tuple(said.pop("extras")),
             **said,
         )
 
@@ -86,6 +96,13 @@ class Measured:
         pictures_sha256: of that source.y4m.
         coded: where the coded file is kept, relative to the results.
         details: what only one codec has to say: bits by part, weights, exactness.
+        frame_bits: of every frame by part, in the order of the file; ours has "intra", "motion" and
+            others, anchors have "all".
+        rgb: PSNR of red, green and blue (BT.709) in dB, mean over frames; None if not measured.
+        ssim: of luma, mean over frames; None if not measured.
+        ms_ssim: of luma, mean over frames; None if not measured, or pictures are too small.
+        vmaf: 0 to 100, mean over frames; None if not measured.
+        group: class of the sequence, such as "HEVC B"; empty if it has none.
     """
 
     sequence: str
@@ -113,10 +130,18 @@ class Measured:
     pictures_sha256: str
     coded: str
     details: dict[str, Any] = field(default_factory=dict)
+    frame_bits: tuple[dict[str, int], ...] = ()
+    rgb: float | None = None
+    ssim: float | None = None
+    ms_ssim: float | None = None
+    vmaf: float | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True)
-class _Finished:
+class Finished:
+    """A command that ran: its words, seconds, most bytes resident, standard output."""
+
     command: list[str]
     seconds: float
     memory: int | None
@@ -138,47 +163,53 @@ def run_task(task: Task, folder: Path) -> Measured:
     with tempfile.TemporaryDirectory(dir=folder / WORK) as name:
         work = Path(name)
         source, decoded = work / "source.y4m", work / "decoded.y4m"
-        _write_source(task.sequence, source)
+        write_source(task.sequence, source)
         if task.codec == OURS:
             coded = work / "coded.dvc"
             encoded, shown = _run_ours(task, work)
             details = _details_of_ours(coded, encoded, shown)
+            bits = tuple(json.loads(encoded.said)["frame_bits"])
         else:
             anchor = anchor_named(task.codec)
             coded = work / f"coded{anchor.suffix}"
             encode = anchor.encode_command(
-                Path(source.name), Path(coded.name), int(task.point), task.gop
+                Path(source.name), Path(coded.name), task.point, task.gop
             )
-            encoded = _run(encode, work)
-            shown = _run(anchor.decode_command(Path(coded.name), Path(decoded.name)), work)
-            details = {}
-        quality = compare_files(source, decoded)
+            encoded = run_command(encode, work)
+            shown = run_command(anchor.decode_command(Path(coded.name), Path(decoded.name)), work)
+            details, bits = {}, packet_bits(coded)
+        quality = compare_files(source, decoded, extras=task.extras)
+        looks = None
+        if "vmaf" in task.extras:
+            looks = vmaf(Path(source.name), Path(decoded.name), work)
         kept = f"coded/{task.label.replace(' ', '-')}{coded.suffix}"
         measured = _measured(task, quality, encoded, shown, coded, source, kept, details)
+        measured = replace(measured, vmaf=looks, frame_bits=bits)
         coded.replace(folder / kept)
     return measured
 
 
-def _write_source(sequence: Sequence, target: Path) -> None:
+def write_source(sequence: Sequence, target: Path) -> None:
+    """The sequence's frames as a y4m, which is what every codec is given."""
     with (
-        open_video(sequence.path, frames=sequence.frames) as reader,
+        open_video(sequence.path, frames=sequence.frames, raw=sequence.raw) as reader,
         open_writer(target, reader.info) as writer,
     ):
         for frame in reader:
             writer.write(frame.picture, frame.pts)
 
 
-def _run_ours(task: Task, work: Path) -> tuple[_Finished, _Finished]:
+def _run_ours(task: Task, work: Path) -> tuple[Finished, Finished]:
     """What `python encode.py` and `python decode.py` do, from wherever we are."""
     program = [sys.executable, "-m", "dvc_codec.cli.main"]
     common = ["--threads", "1", "--quiet", "--json"]
     common += ["--model", str(task.model.resolve())] if task.model else []
     settings = ["--lambda", f"{task.point:g}", "--gop", str(task.gop)]
-    encoded = _run([*program, "encode", "source.y4m", "coded.dvc", *settings, *common], work)
-    return encoded, _run([*program, "decode", "coded.dvc", "decoded.y4m", *common], work)
+    encoded = run_command([*program, "encode", "source.y4m", "coded.dvc", *settings, *common], work)
+    return encoded, run_command([*program, "decode", "coded.dvc", "decoded.y4m", *common], work)
 
 
-def _details_of_ours(coded: Path, encoded: _Finished, shown: _Finished) -> dict[str, Any]:
+def _details_of_ours(coded: Path, encoded: Finished, shown: Finished) -> dict[str, Any]:
     encoder, decoder = json.loads(encoded.said), json.loads(shown.said)
     with Reader(coded) as reader:
         header = reader.header
@@ -196,8 +227,8 @@ def _details_of_ours(coded: Path, encoded: _Finished, shown: _Finished) -> dict[
 def _measured(
     task: Task,
     quality: Quality,
-    encoded: _Finished,
-    shown: _Finished,
+    encoded: Finished,
+    shown: Finished,
     coded: Path,
     source: Path,
     kept: str,
@@ -233,10 +264,18 @@ def _measured(
         pictures_sha256=pictures,
         coded=kept,
         details=details,
+        rgb=_mean(quality.rgb),
+        ssim=_mean(quality.ssim),
+        ms_ssim=_mean(quality.ms_ssim),
+        group=task.sequence.group,
     )
 
 
-def _run(command: list[str], work: Path) -> _Finished:
+def _mean(values: tuple[float, ...]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def run_command(command: list[str], work: Path) -> Finished:
     """A command in ``work``. Output goes to files, as nobody empties pipes while we wait."""
     package = Path(dvc_codec.__file__).resolve().parents[1]
     path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
@@ -263,7 +302,7 @@ def _run(command: list[str], work: Path) -> _Finished:
         if code:
             last = (errors.read().strip().splitlines() or ["it said nothing"])[-1]
             raise DvcError(f"exit code {code} of `{_as_typed(command)}`: {last}")
-        return _Finished(command, seconds, memory, out.read())
+        return Finished(command, seconds, memory, out.read())
 
 
 def _as_typed(command: list[str]) -> str:
@@ -274,10 +313,11 @@ def _as_typed(command: list[str]) -> str:
     return shlex.join(names.get(word, word) for word in command)
 
 
-def main() -> int:
+def main(arguments: Several[str] | None = None) -> int:
     """``python -m dvc_codec.evaluation.task TASK FOLDER``: the result as JSON, or one line."""
+    task, folder = arguments or sys.argv[1:]
     try:
-        measured = run_task(Task.from_json(sys.argv[1]), Path(sys.argv[2]))
+        measured = run_task(Task.from_json(task), Path(folder))
     except DvcError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -60,9 +60,7 @@ def test_a_file_without_its_end_decodes(
     assert "has no end" in err
 
 
-def test_verify(
-    coded: Path, tmp_path: Path, run: Run, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_verify(coded: Path, tmp_path: Path, run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("verify", coded / "v.dvc") == 0
     assert "9 frames in 3 GOPs whole, all that are there bit-exact" in capfd.readouterr().out
     assert run("verify", coded / "v.dvc", "--bytes-only") == 0

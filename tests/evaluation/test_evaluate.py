@@ -15,7 +15,7 @@ from dvc_codec.evaluation.engine import run_tasks
 from dvc_codec.evaluation.metrics import compare_files
 from dvc_codec.evaluation.results import Conditions, Results
 from dvc_codec.evaluation.sequences import Sequence
-from dvc_codec.evaluation.tables import against_anchors, compared
+from dvc_codec.evaluation.tables import against_anchors, by_measure, compared
 from dvc_codec.evaluation.task import OURS, Measured, Task, run_task
 from tests.files import write_video
 from tests.moving import panned_texture
@@ -79,7 +79,7 @@ def evaluate(videos: Path, out: Path, weights: Path, *words: str) -> None:
     """Two points of ours and six of x264, two frames."""
     common = ["--frames", "2", "--model", str(weights), "--anchors", "x264-veryfast"]
     command = ["evaluate", "--data", str(videos), "--out", str(out), "--lambdas", "256,2048"]
-    assert main([*command, *common, "--workers", "2", *words]) == 0
+    assert main([*command, *common, "--workers", "2", "--no-report", *words]) == 0
 
 
 def test_two_frames_through_everything_and_not_twice(
@@ -101,6 +101,14 @@ def test_two_frames_through_everything_and_not_twice(
     assert ours[0]["file_bytes"] < ours[1]["file_bytes"]
     assert said["conditions"]["model_sha256"] == ours[0]["details"]["model_sha256"]
     assert all(p["details"]["bit_exact"] for p in ours)
+    for found in said["points"]:
+        assert found["rgb"] > 15 and 0 < found["ssim"] <= 1
+        assert found["ms_ssim"] is found["vmaf"] is None  # too small; not asked for
+        assert len(found["frame_bits"]) == 2
+    for found in ours:
+        bits = found["details"]["bits"]
+        summed = {part: sum(frame.get(part, 0) for frame in found["frame_bits"]) for part in bits}
+        assert summed | {"overhead": bits["overhead"]} == bits
     assert "dvc_codec.cli.main encode source.y4m coded.dvc --lambda 256" in ours[0]["commands"][0]
     assert not (tmp_path / ".work").exists()
     assert (tmp_path / "table.md").read_text() == table
@@ -228,6 +236,39 @@ def test_the_table_has_the_known_shift_and_a_reason_where_there_is_none(tmp_path
     assert "- few, x264-veryfast, BD-rate: the test has 2 points" in table
 
 
+def test_classes_have_means_of_their_own(tmp_path: Path) -> None:
+    curves = [
+        replace(p, group=group)
+        for name, group, factor in (
+            ("a", "HEVC B", 0.8),
+            ("b", "HEVC C", 1.2),
+            ("c", "HEVC C", 1.1),
+        )
+        for p in (*line("x264-veryfast", sequence=name), *line(OURS, factor, name))
+    ]
+    made = results(tmp_path / "r.json", *curves)
+    rows = [
+        [cell.strip() for cell in row.split("|")[1:3]]
+        for row in against_anchors(made, ["x264-veryfast"]).splitlines()[2:]
+    ]
+    assert rows == [
+        ["a", "-20.0 %"],
+        ["b", "+20.0 %"],
+        ["c", "+10.0 %"],
+        ["HEVC B, mean", "-20.0 %"],
+        ["HEVC C, mean", "+15.0 %"],
+        ["mean of 3", "+3.3 %"],
+    ]
+
+
+def test_every_measured_quality_has_its_bd_rate(tmp_path: Path) -> None:
+    anchor = [replace(p, ms_ssim=1 - 10 ** (-p.psnr / 20)) for p in line("x264-veryfast")]
+    ours = [replace(p, ms_ssim=1 - 10 ** (-p.psnr / 20)) for p in line(OURS, 0.5)]
+    table = by_measure(results(tmp_path / "r.json", *anchor, *ours), ["x264-veryfast"])
+    assert "| MS-SSIM of Y" in table and table.count("-50.0 %") == 3
+    assert "VMAF" not in table and "RGB" not in table
+
+
 def test_two_of_our_versions_are_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -252,7 +293,7 @@ def test_the_short_door_is_the_command() -> None:
     command = [sys.executable, str(REPOSITORY / "evaluate.py")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == UsageError.exit_code
-    assert done.stderr == "dvc-codec: evaluate: give --data and --out, or --compare\n"
+    assert done.stderr == "dvc-codec: evaluate: give --data and --out, or --compare, or --report\n"
 
 
 def test_an_anchor_that_is_none_is_an_error_before_anything_runs(

@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dvc_codec.errors import DamagedFile
+from dvc_codec.errors import DamagedFile, DvcError, UsageError
 from dvc_codec.evaluation.anchors import anchor_named, ffmpeg
-from dvc_codec.evaluation.metrics import BEST_PSNR, compare_files, squared_errors
+from dvc_codec.evaluation.metrics import BEST_PSNR, compare_files, known_extras, squared_errors
+from dvc_codec.evaluation.rgb import to_rgb
 from dvc_codec.evaluation.sequences import Sequence
-from dvc_codec.evaluation.task import _write_source
+from dvc_codec.evaluation.similarity import vmaf
+from dvc_codec.evaluation.task import write_source
 from dvc_codec.video import Picture
+from dvc_codec.video.info import FULL_RANGE
 from tests.files import write_video
 from tests.moving import moving_square, noise, panned_texture
 
@@ -65,6 +68,53 @@ def test_files_of_other_length_or_size_are_refused(tmp_path: Path) -> None:
     assert compare_files(four, three, frames=3).frames == 3
 
 
+def flat(y: int, u: int, v: int) -> Picture:
+    """One colour, 6x4."""
+    sizes = ((4, 6), (2, 3), (2, 3))
+    return Picture(*(np.full(s, c, np.uint8) for s, c in zip(sizes, (y, u, v), strict=True)))
+
+
+def test_rgb_of_greys_and_primaries_is_bt709() -> None:
+    # R, G, B at 100 % in BT.709 limited range, as 8-bit Y, U, V.
+    colours = {(255, 0, 0): (63, 102, 240), (0, 255, 0): (173, 42, 26), (0, 0, 255): (32, 240, 118)}
+    greys = {(0, 0, 0): (16, 128, 128), (255, 255, 255): (235, 128, 128)}
+    for rgb, yuv in (colours | greys).items():
+        assert np.abs(to_rgb(flat(*yuv)).astype(int) - rgb).max() <= 2
+    assert (to_rgb(flat(77, 128, 128), FULL_RANGE) == 77).all()
+
+
+def test_extras_are_measured_when_asked_for(tmp_path: Path) -> None:
+    source = panned_texture(size=(176, 176), frames=2)
+    near = [replace(p, y=p.y ^ 1) for p in source]
+    far = [replace(p, y=p.y ^ 8) for p in source]
+    a, b, c = (
+        write_video(tmp_path / f"{n}.y4m", v) for n, v in (("a", source), ("b", near), ("c", far))
+    )
+    assert compare_files(a, b).rgb == compare_files(a, b).ssim == ()
+    extras = ("rgb", "ssim", "ms-ssim")
+    same, better, worse = (compare_files(a, x, extras=extras) for x in (a, b, c))
+    assert same.rgb == (BEST_PSNR,) * 2
+    assert same.ssim == pytest.approx((1, 1)) and same.ms_ssim == pytest.approx((1, 1))
+    for name in ("rgb", "ssim", "ms_ssim"):
+        assert np.mean(getattr(worse, name)) < np.mean(getattr(better, name))
+    # One level of luma is 1.16 of each colour, rounded: 1 mostly, else 2.
+    assert better.rgb[0] == pytest.approx(48.13 - 10 * np.log10(1 + 3 * 0.164), abs=0.2)
+    small = write_video(tmp_path / "s.y4m", panned_texture(size=(176, 175), frames=1))
+    assert compare_files(small, small, extras=extras).ms_ssim == ()
+    with pytest.raises(UsageError, match="no metric is called lpips; there are rgb"):
+        known_extras(["rgb", "lpips"])
+
+
+def test_vmaf_is_high_for_the_same_and_falls_with_quality(tmp_path: Path) -> None:
+    source = panned_texture(size=(192, 160), frames=3)
+    write_video(tmp_path / "a.y4m", source)
+    write_video(tmp_path / "b.y4m", [replace(p, y=p.y & 0xE0) for p in source])
+    same, worse = (vmaf(Path("a.y4m"), Path(f"{n}.y4m"), tmp_path) for n in "ab")
+    assert same > 90 > worse + 10
+    with pytest.raises(DvcError, match="VMAF cannot be measured"):
+        vmaf(Path("a.y4m"), Path("no.y4m"), tmp_path)
+
+
 def ffmpeg_psnr(source: Path, decoded: Path, log: Path) -> tuple[float, float, float]:
     """Y, U, V of FFmpeg's psnr filter, the mean over its frames."""
     graph = f"[1:v]settb=AVTB[a];[0:v]settb=AVTB[b];[a][b]psnr=stats_file={log}"
@@ -80,7 +130,7 @@ def test_ffmpegs_psnr_filter_agrees_on_real_files(
     tmp_path: Path, shared_data: Path, name: str
 ) -> None:
     source, coded, decoded = (tmp_path / n for n in ("s.y4m", "c.264", "d.y4m"))
-    _write_source(Sequence(name, shared_data / "eval" / f"{name}.mp4", 4), source)
+    write_source(Sequence(name, shared_data / "eval" / f"{name}.mp4", 4), source)
     anchor = anchor_named("x264-veryfast")
     subprocess.run(anchor.encode_command(source, coded, 33, 32), check=True)
     subprocess.run(anchor.decode_command(coded, decoded), check=True)
