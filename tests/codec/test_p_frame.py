@@ -57,7 +57,7 @@ class Encoded:
             self.coded: Coded = code_frame(
                 codec, picture, state, rate, table_costs(codec.prior, tables)
             )
-        collected = symbols.collect(codec.prior, self.coded.symbols, self.coded.fine)
+        collected = symbols.collect(codec.prior, self.coded.sent, self.coded.fine)
         self.payload, self.sizes = symbols.write(tables, collected)
         self.tables_after = symbols.adapt(tables, collected)
 
@@ -109,11 +109,14 @@ def test_what_is_written_is_read_frame_after_frame(
     tables = codec.prior.tables()
     past = codec.start(pictures[0]).past
     for frame in encode(codec, pictures, torch.tensor([55])):
-        read, tables = symbols.read(codec.prior, tables, frame.payload, past)
+        read, sent, tables = symbols.read(codec.prior, tables, frame.payload, past)
         for name, plane in frame.coded.symbols.items():
             assert torch.equal(read[name], plane), name
+            assert torch.equal(sent[name], frame.coded.sent[name]), name
             np.testing.assert_array_equal(tables[name].counts, frame.tables_after[name].counts)
-        past = {name: plane.abs() for name, plane in read.items()}
+        past = {name: plane.abs() for name, plane in sent.items()}
+        for name, plane in frame.coded.state.past.items():
+            assert torch.equal(past[name], plane), name
 
 
 def test_reading_needs_no_network(codec: PFrameCodec, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,8 +127,9 @@ def test_reading_needs_no_network(codec: PFrameCodec, monkeypatch: pytest.Monkey
 
     for call in ("start", "motion_latents", "predict", "residual_latents", "finish"):
         monkeypatch.setattr(PFrameNetwork, call, never)
-    read, _ = symbols.read(codec.prior, frame.tables, frame.payload, frame.before.past)
-    assert torch.equal(read["luma"], frame.coded.symbols["luma"])
+    read, *_ = symbols.read(codec.prior, frame.tables, frame.payload, frame.before.past)
+    for name, plane in frame.coded.symbols.items():
+        assert torch.equal(read[name], plane), name
 
 
 @pytest.mark.parametrize("fast", [False, True])
@@ -188,7 +192,8 @@ def test_estimated_bits_are_the_bytes(codec: PFrameCodec) -> None:
     pictures = [to_planes(p) for p in panned_texture(size=(448, 256), frames=3)]
     for frame in encode(codec, pictures, torch.tensor([60])):
         estimate = sum(float(bits) for bits in frame.coded.bits.values())
-        assert 8 * len(frame.payload) == pytest.approx(estimate, rel=0.01)
+        # beside a hundredth, the coder's last two words
+        assert 8 * len(frame.payload) == pytest.approx(estimate, rel=0.01, abs=64)
         assert sum(frame.sizes.values()) == pytest.approx(8 * len(frame.payload), abs=32)
 
 
@@ -213,9 +218,9 @@ def test_a_still_picture_costs_nothing_to_repeat(codec: PFrameCodec) -> None:
 def test_nothing_is_sent_at_the_lowest_scale(codec: PFrameCodec, quantiser: str) -> None:
     with torch.no_grad():
         for plane in codec.prior.planes:
-            scale = codec.prior.scale(plane.name)
-            scale.first_out.bias.fill_(-600)
-            scale.second_out.bias.fill_(-600)
+            for name, parameter in codec.prior.scale(plane.name).named_parameters():
+                if name in ("first_out.bias", "second_out.bias", "leave.bias"):
+                    parameter.fill_(-600)
     codec.quantiser = quantiser
     frame = encode(codec, clip(2))[0]
     assert frame.payload == b""
@@ -267,7 +272,7 @@ def test_a_damaged_payload_reads_as_something_or_is_damaged(codec: PFrameCodec) 
     damaged = 0
     for payload in examples:
         try:
-            read, _ = symbols.read(codec.prior, frame.tables, payload, frame.before.past)
+            read, *_ = symbols.read(codec.prior, frame.tables, payload, frame.before.past)
         except DamagedFile:
             damaged += 1
             continue

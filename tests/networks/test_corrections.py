@@ -5,7 +5,15 @@ import torch
 from torch import Tensor
 
 from dvc_codec.codec.pictures import to_planes
-from dvc_codec.networks.p_frame import CHROMA, LUMA, MOTION, PFrameNetwork, Prediction, Reference
+from dvc_codec.networks.p_frame import (
+    CHROMA,
+    LUMA,
+    MOTION,
+    MOTION_DETAIL,
+    PFrameNetwork,
+    Prediction,
+    Reference,
+)
 from dvc_codec.networks.planes import Planes
 from tests.moving import panned_texture
 
@@ -36,7 +44,12 @@ def some_symbols(height: int = 64, width: int = 128) -> dict[str, Tensor]:
         shape = (1, channels, height // stride, width // stride)
         return torch.randint(-2, 3, shape, generator=generator).float()
 
-    return {MOTION: plane(32, 16), LUMA: plane(64, 8), CHROMA: plane(128, 16)}
+    return {
+        MOTION: plane(2, 16),
+        MOTION_DETAIL: plane(30, 16),
+        LUMA: plane(64, 8),
+        CHROMA: plane(128, 16),
+    }
 
 
 @pytest.mark.parametrize("fast", [False, True])
@@ -95,8 +108,9 @@ def test_flow_comes_back_as_sent(network: PFrameNetwork) -> None:
     flow = torch.randn(1, 2, 16, 32, generator=torch.Generator().manual_seed(8))
     with torch.no_grad():
         predicted = network.motion.predict(flow * 0.5)
-        latents = network.motion.analyse(flow, predicted, RATE)
-        back = network.motion.synthesise(latents, predicted, RATE)
+        means, detail = network.motion.analyse(flow, predicted, RATE)
+        left = detail - network.motion.expected_detail(means, RATE)
+        back = network.motion.synthesise(means, left, predicted, RATE)
     torch.testing.assert_close(back, flow, atol=1e-5, rtol=0)
 
 
@@ -106,9 +120,10 @@ def test_chroma_moves_half_as_far_as_luma(network: PFrameNetwork) -> None:
     half = torch.nn.functional.avg_pool2d(x, 2).expand(-1, 2, -1, -1)
     reference = network.start(Planes(x.contiguous(), half.contiguous()))
     flow = torch.full_like(reference.flow, 0.5)  # two luma pixels
-    latents = network.motion.analyse(flow, network.motion.predict(reference.flow), RATE)
     with torch.no_grad():
-        warped = network.predict(reference, {MOTION: latents}, RATE).warped
+        means, detail = network.motion.analyse(flow, network.motion.predict(reference.flow), RATE)
+        symbols = {MOTION: means, MOTION_DETAIL: torch.zeros_like(detail)}
+        warped = network.predict(reference, symbols, RATE).warped
     inside = (..., slice(16, -16), slice(16, -16))
     assert float((warped.luma - x)[inside].mean()) == pytest.approx(2 / 256, rel=1e-3)
     inside = (..., slice(8, -8), slice(8, -8))

@@ -62,10 +62,9 @@ def test_every_parameter_that_is_trained_gets_a_gradient() -> None:
     with torch.no_grad():  # past the zero layers, behind which nothing is felt
         for name, parameter in codec.named_parameters():
             parameter.add_(0.01 * torch.randn_like(parameter) * ("prior" not in name))
-        for module in codec.prior.modules():
-            if hasattr(module, "first_out"):
-                module.first_out.weight.normal_(0, 0.05)
-                module.second_out.weight.normal_(0, 0.05)
+        for name, parameter in codec.prior.named_parameters():
+            if name.endswith(("out.weight", "leave.weight")):
+                parameter.normal_(0, 0.05)
     groups: list[dict[str, Any]] = parameter_groups(codec, 1e-3)
     pictures = [to_planes(p) for p in panned_texture(size=(64, 64), frames=4)]
     state = codec.start(pictures[0])
