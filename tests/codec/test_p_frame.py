@@ -19,6 +19,7 @@ from dvc_codec.codec.p_frame import (
     table_costs,
 )
 from dvc_codec.codec.pictures import to_planes
+from dvc_codec.entropy.coder import LARGEST
 from dvc_codec.entropy.tables import REACH, Tables
 from dvc_codec.errors import DamagedFile
 from dvc_codec.networks.p_frame import PFrameNetwork
@@ -197,10 +198,46 @@ def test_estimated_bits_are_the_bytes(codec: PFrameCodec) -> None:
         assert sum(frame.sizes.values()) == pytest.approx(8 * len(frame.payload), abs=32)
 
 
+def test_motion_of_all_the_picture_costs_the_first_step_s_bits(codec: PFrameCodec) -> None:
+    """A pan: what every fourth block says holds for the others."""
+    pictures = [to_planes(p) for p in panned_texture(size=(256, 192), frames=2)]
+    frame = encode(codec, pictures)[0]
+    name = next(plane.name for plane in codec.prior.planes if plane.smooth)
+    values, sent, fine = (
+        planes[name] for planes in (frame.coded.symbols, frame.coded.sent, frame.coded.fine)
+    )
+    first, *others = codec.prior.scale(name).masks(*values.shape[-2:])
+    later = torch.stack(others).any(0)
+    assert bool((values[:, 0] != 0).all())  # all of it moves
+    assert bool((sent[:, 0, first] != 0).all()) and not sent[..., later].any()
+    bits = table_costs(codec.prior, frame.tables)(name, fine)(sent)
+    assert float(bits[..., later].sum()) < 0.6 * float(bits[..., first].sum())
+
+
+def test_latents_that_no_symbol_reaches_are_clipped(
+    codec: PFrameCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up and down from step to step: differences from predictions are what must fit the coder."""
+    analyse = codec.network.motion.analyse
+
+    def far(*args: Tensor) -> tuple[Tensor, Tensor]:
+        means, detail = analyse(*args)
+        cells = torch.arange(means[0, 0].numel()).view_as(means[0, 0])
+        return 1e6 * torch.cos(2.0 * cells).sign().expand_as(means), detail
+
+    monkeypatch.setattr(codec.network.motion, "analyse", far)
+    frame = encode(codec, clip(2))[0]
+    assert max(float(s.abs().max()) for s in frame.coded.sent.values()) == LARGEST
+    assert max(float(s.abs().max()) for s in frame.coded.symbols.values()) > LARGEST
+    read, *_ = symbols.read(codec.prior, frame.tables, frame.payload, frame.before.past)
+    for name, plane in frame.coded.symbols.items():
+        assert torch.equal(read[name], plane), name
+
+
 def test_estimated_bits_count_escapes(codec: PFrameCodec) -> None:
     pictures = [to_planes(p) for p in noise(size=(128, 64), frames=2)]
     frame = encode(codec, pictures, torch.tensor([63]))[0]
-    assert max(float(s.abs().max()) for s in frame.coded.symbols.values()) > REACH
+    assert max(float(s.abs().max()) for s in frame.coded.sent.values()) > REACH
     estimate = sum(float(bits) for bits in frame.coded.bits.values())
     assert 8 * len(frame.payload) == pytest.approx(estimate, rel=0.01)
 

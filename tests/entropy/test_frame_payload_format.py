@@ -19,8 +19,8 @@ from tests.moving import noise, panned_texture
 
 Integers = NDArray[np.int64]
 LEVELS, REACH, ONE = 34, 12, 65536
-# luma samples per cell, transform size, transforms, their first channel and end, groups, and how many
-# of these the plane does not have
+# luma samples per cell, transform size, transforms, their first channel and end, groups, and how
+# many of these the plane leaves out
 PLANES = {
     "motion": (16, 4, 2, 0, 1, 4, 0),
     "motion_detail": (16, 4, 2, 1, 16, 4, 1),

@@ -87,6 +87,16 @@ def test_a_half_is_rounded_up() -> None:
     assert float(predict(-values, 4)[0][..., 0, 1]) == -1
 
 
+def test_a_plane_that_changes_evenly_is_predicted_exactly() -> None:
+    """But for its border, where neighbours are on one side only."""
+    y, x = torch.meshgrid(torch.arange(17.0), torch.arange(21.0), indexing="ij")
+    values, numbers = (3 * y - 2 * x)[None, None], step_numbers(17, 21)
+    for number in range(1, STEPS):
+        own = numbers == number
+        own[[0, 1, -2, -1]] = own[:, [0, 1, -2, -1]] = False
+        assert torch.equal(predict(values, number)[0][..., own], values[..., own])
+
+
 def test_the_first_step_is_predicted_from_nothing() -> None:
     mean, spread = predict(some_values(8, 8), 0)
     assert not mean.any() and not spread.any()

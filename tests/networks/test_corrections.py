@@ -114,6 +114,41 @@ def test_flow_comes_back_as_sent(network: PFrameNetwork) -> None:
     torch.testing.assert_close(back, flow, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("rate", [0, 42, 63])
+def test_constant_motion_says_nothing_of_the_rest(network: PFrameNetwork, rate: int) -> None:
+    means = torch.tensor([37.0, -12.0]).view(1, 2, 1, 1).expand(1, 2, 4, 8)
+    with torch.no_grad():
+        expected = network.motion.expected_detail(means, torch.tensor([rate]))
+    assert expected.shape == (1, 30, 4, 8) and float(expected.abs().max()) < 1e-4
+
+
+def test_motion_that_changes_evenly_has_no_rest_to_send(network: PFrameNetwork) -> None:
+    """A zoom: inside, what the means say is all of it."""
+    y, x = torch.meshgrid(torch.arange(32.0), torch.arange(48.0), indexing="ij")
+    flow = torch.stack((0.1 * x + 0.02 * y, 0.05 * y - 0.03 * x))[None]
+    with torch.no_grad():
+        means, detail = network.motion.analyse(flow, torch.zeros_like(flow), RATE)
+        left = detail - network.motion.expected_detail(means, RATE)
+    inside = (..., slice(1, -1), slice(1, -1))
+    assert float(detail[inside].abs().max()) > 1  # a step and more, were nothing expected
+    assert float(left[inside].abs().max()) < 1e-3
+
+
+def test_rest_stays_in_its_channels(network: PFrameNetwork) -> None:
+    """Symbols of the rest change no block's mean; those of the means change it by their step."""
+    symbols = some_symbols()
+    zero, nothing = torch.zeros_like(symbols[MOTION]), torch.zeros(1, 2, 16, 32)
+    with torch.no_grad():
+        flow = network.motion.synthesise(zero, symbols[MOTION_DETAIL], nothing, RATE)
+        assert float(torch.nn.functional.avg_pool2d(flow, 4).abs().max()) < 1e-5
+        detail = -network.motion.expected_detail(symbols[MOTION], RATE)
+        flow = network.motion.synthesise(symbols[MOTION], detail, nothing, RATE)
+        steps = network.motion.steps(RATE)[:, network.motion.means]
+    expected = symbols[MOTION] * steps / 4
+    torch.testing.assert_close(flow[..., ::4, ::4], expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(flow[..., 3::4, 3::4], expected, atol=1e-5, rtol=0)
+
+
 def test_chroma_moves_half_as_far_as_luma(network: PFrameNetwork) -> None:
     """The same ramp in luma pixels stays aligned with itself in chroma after motion."""
     x = torch.arange(128.0).expand(1, 1, 64, 128) / 256

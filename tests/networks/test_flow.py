@@ -96,6 +96,53 @@ def test_untrained_refinement_is_zero() -> None:
     assert torch.equal(estimated, found)
 
 
+@pytest.mark.parametrize("shift", [(0.3, -0.6), (0.25, -0.75), (2.4, 1.7)])
+def test_least_squares_finds_fractions_that_matching_misses(shift: tuple[float, float]) -> None:
+    before, after = texture((0, 0)), texture(shift)
+    with torch.no_grad():
+        found = [matched(before, after)]
+        for _ in range(ITERATIONS):
+            found.append(least_squares(before, after, found[-1], pull()))
+    quality = [psnr(warp(before, enlarge(f, GRID) * GRID, "bicubic"), after) for f in found]
+    assert quality[1] > quality[0] + 4 and quality[-1] > quality[0] + 6, quality
+    assert quality[-1] > 55
+
+
+def test_least_squares_needs_no_matching_within_a_pixel() -> None:
+    before, after = texture((0, 0)), texture((0.3, -0.6))
+    flow = nothing(before)
+    with torch.no_grad():
+        for _ in range(ITERATIONS):
+            flow = least_squares(before, after, flow, pull())
+    assert psnr(warp(before, enlarge(flow, GRID) * GRID, "bicubic"), after) > 50
+    found = flow[..., 6:-6, 6:-6].mean((0, 2, 3)) * GRID
+    assert found.tolist() == pytest.approx([-0.3, 0.6], abs=0.1)
+
+
+@pytest.mark.parametrize("luma", [texture((0, 0)), torch.zeros(1, 1, 64, 64)])
+def test_least_squares_leaves_a_still_or_flat_picture_alone(luma: Tensor) -> None:
+    with torch.no_grad():
+        flow = least_squares(luma, luma, nothing(luma), pull())
+    assert not flow.any()
+
+
+def test_least_squares_holds_what_has_no_texture_to_its_neighbours() -> None:
+    """In a flat picture a cell that stands out goes to its neighbours' mean, and none further."""
+    grey = torch.zeros(1, 1, 64, 64)
+    flow = nothing(grey)
+    flow[..., 8, 8] = 0.09
+    with torch.no_grad():
+        moved = least_squares(grey, grey, flow, pull())
+    assert moved[0, :, 8, 8].tolist() == pytest.approx([0.01, 0.01], abs=1e-6)
+
+
+def test_least_squares_moves_by_at_most_a_pixel() -> None:
+    before, after = texture((0, 0)), texture((5, 4))
+    with torch.no_grad():
+        flow = least_squares(before, after, nothing(before), pull() * 0 + 1e-9)
+    assert 0.9 < float(flow.abs().max()) * GRID <= 1
+
+
 def test_expected_motion_is_found_where_the_pyramid_misses_it() -> None:
     """A fine stripe pattern: coarse levels see nothing, and every 6 pixels look alike."""
     x = torch.arange(128.0).expand(1, 1, 64, 128)
