@@ -216,7 +216,7 @@ def _choose_in_steps(
     (with the scale model's gradient).
     """
     scale = codec.prior.scale(name)
-    clipped = latents.detach().clamp(-LARGEST, LARGEST)
+    wanted = latents.detach()
     trade = codec.trade * weight
 
     def quantise(left: Tensor, levels: Tensor) -> Tensor:
@@ -226,13 +226,14 @@ def _choose_in_steps(
             return left + torch.rand_like(left) - 0.5
         return left.round() * (index_of(levels) > 0)  # at the lowest scale nothing is sent
 
-    sent = torch.zeros_like(clipped)
+    sent = torch.zeros_like(wanted)
     means: Tensor | float = 0.0
     fine = None
     height, width = latents.shape[-2:]
     for number, mask in enumerate(scale.masks(height, width, latents.device)):
         mean, levels = scale.step(number, before, side, sent, means + sent)
-        sent = torch.where(mask, quantise(clipped - mean, levels), sent)
+        left = (wanted - mean).clamp(-LARGEST, LARGEST)
+        sent = torch.where(mask, quantise(left, levels), sent)
         if isinstance(mean, Tensor):
             means = torch.where(mask, mean, means)
         fine = levels if fine is None else torch.where(mask, levels, fine)

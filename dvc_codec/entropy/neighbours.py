@@ -62,12 +62,12 @@ def predict(values: Tensor, number: int) -> tuple[Tensor, Tensor]:
         return torch.zeros_like(values), torch.zeros_like(values)
     there = neighbours(torch.ones_like(values[:1, :1]), number)
     four = neighbours(values, number)
-    count = there.sum(0).clamp(min=1)  # none only where the cells are not this step's
+    count = there.sum(0).clamp(min=1)  # none: in cells that are not this step's, of tiny planes
     # quotients of small integers: a whole one is exact on every machine, and no other is near one
     mean = ((2 * four.sum(0) + count) / (2 * count)).floor()
     highest = torch.where(there > 0, four, -EDGE).amax(0)
     lowest = torch.where(there > 0, four, EDGE).amin(0)
-    return mean, highest - lowest
+    return mean, (highest - lowest).clamp(min=0)
 
 
 EDGE = float(1 << 20)

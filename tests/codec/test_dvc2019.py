@@ -53,7 +53,7 @@ def coded_twice(codec: PFrameCodec, width: int, height: int) -> list[tuple[State
     for picture in rest:
         with torch.no_grad():
             coded = code_frame(codec, picture, state, RATE, table_costs(codec.prior, tables))
-        collected = collect(codec.prior, coded.symbols, coded.fine)
+        collected = collect(codec.prior, coded.sent, coded.fine)
         payload, _ = write(tables, collected)
         tables = adapt(tables, collected)
         result.append((state, coded, payload))
@@ -74,7 +74,7 @@ def test_what_is_read_is_what_was_written(codec: PFrameCodec, width: int, height
     tables = codec.prior.tables()
     for state, coded, payload in coded_twice(codec, width, height):
         with torch.no_grad():
-            symbols, tables = read(codec.prior, tables, payload, state.past)
+            symbols, _, tables = read(codec.prior, tables, payload, state.past)
         assert list(symbols) == ["motion", "hyper", "residual"]
         assert sum(int((plane != 0).sum()) for plane in symbols.values()) > 0
         for name, plane in symbols.items():
@@ -146,7 +146,7 @@ def test_gradient_reaches_every_parameter(
 def test_hyper_symbols_feel_the_bits_they_save(codec: PFrameCodec) -> None:
     first, second = clip(64, 64, 2)
     coded = code_frame(codec, second, codec.start(first), RATE)
-    (gradient,) = torch.autograd.grad(coded.bits["residual"].sum(), coded.symbols["hyper"])
+    (gradient,) = torch.autograd.grad(coded.bits["residual"].sum(), coded.sent["hyper"])
     assert gradient.any()
 
 
@@ -205,5 +205,5 @@ def test_stored_weights_parse_what_trained_ones_wrote(codec: PFrameCodec, tmp_pa
     stored = load_model(tmp_path / "small.safetensors").codec
     tables = stored.prior.tables()
     for state, coded, payload in coded_twice(codec, 128, 64):
-        symbols, tables = read(stored.prior, tables, payload, state.past)
+        symbols, _, tables = read(stored.prior, tables, payload, state.past)
         assert all(torch.equal(plane, coded.symbols[name]) for name, plane in symbols.items())

@@ -19,7 +19,23 @@ from tests.moving import noise, panned_texture
 
 Integers = NDArray[np.int64]
 LEVELS, REACH, ONE = 34, 12, 65536
-PLANES = {"motion": (16, 4, 2, 4), "luma": (8, 8, 1, 7), "chroma": (16, 8, 2, 5)}
+# luma samples per cell, transform size, transforms, their first channel and end, groups, and how
+# many of these the plane leaves out
+PLANES = {
+    "motion": (16, 4, 2, 0, 1, 4, 0),
+    "motion_detail": (16, 4, 2, 1, 16, 4, 1),
+    "luma": (8, 8, 1, 0, 64, 7, 0),
+    "chroma": (16, 8, 2, 0, 64, 5, 0),
+}
+DIAGONAL = [(1, 1), (1, -1), (-1, 1), (-1, -1)]
+BESIDE = [(0, 1), (0, -1), (1, 0), (-1, 0)]
+NEIGHBOURS = [
+    [],
+    [(2 * y, 2 * x) for y, x in DIAGONAL],
+    [(2 * y, 2 * x) for y, x in BESIDE],
+    DIAGONAL,
+    BESIDE,
+]
 
 
 class RangeDecoder:
@@ -113,6 +129,34 @@ def busy(x: Integers) -> Integers:
     return logarithm(x.sum(0, keepdims=True))
 
 
+def step_of(row: int, column: int) -> int:
+    """Of a cell of "motion"."""
+    if row % 4 == 0 and column % 4 == 0:
+        return 0
+    if row % 4 == 2 and column % 4 == 2:
+        return 1
+    if row % 2 == 0 and column % 2 == 0:
+        return 2
+    return 3 if row % 2 and column % 2 else 4
+
+
+def from_neighbours(
+    values: Integers, now: Integers, step: int
+) -> tuple[Integers, Integers, Integers]:
+    """Of every cell: the prediction, what is near, and how far it is apart."""
+    predicted, near, apart = np.zeros((3, *values.shape), np.int64)
+    channels, height, width = values.shape
+    for c, y, x in np.ndindex(channels, height, width):
+        places = [(y + dy, x + dx) for dy, dx in NEIGHBOURS[step]]
+        inside = [(c, v, u) for v, u in places if 0 <= v < height and 0 <= u < width]
+        if inside:
+            known = [int(values[place]) for place in inside]
+            predicted[c, y, x] = (2 * sum(known) + len(known)) // (2 * len(known))
+            near[c, y, x] = sum(int(now[place]) for place in inside)
+            apart[c, y, x] = max(known) - min(known)
+    return predicted, near, apart
+
+
 class Parser:
     """Parses the P frames of a group of pictures."""
 
@@ -120,73 +164,105 @@ class Parser:
         self.layers: dict[str, tuple[Integers, Integers]] = {}
         self.counts: dict[str, Integers] = {}
         self.past: dict[str, Integers] = {}
-        for name, (stride, size, planes, _) in PLANES.items():
-            for layer in ("first_in", "first_out", "second_in", "second_out"):
+        for name, (stride, _, transforms, start, end, *_) in PLANES.items():
+            layers = (
+                ("enter", "leave")
+                if name == "motion"
+                else ("first_in", "first_out", "second_in", "second_out")
+            )
+            for layer in layers:
                 key = f"scales.{name}.{layer}"
                 weight = np.rint(weights[f"{key}.weight"] * 128).astype(np.int64)
                 bias = np.rint(weights[f"{key}.bias"]).astype(np.int64)
                 self.layers[f"{name}.{layer}"] = np.clip(weight, -127, 127), bias
             self.counts[name] = weights[f"counts_{name}"].astype(np.int64)
-            shape = (planes * size**2, height // stride, width // stride)
+            shape = (transforms * (end - start), height // stride, width // stride)
             self.past[name] = np.zeros(shape, np.int64)
 
     def side(self, name: str, now: dict[str, Integers]) -> Integers:
+        """``now``: magnitudes."""
+        before = busy(blocks(self.past["luma"]))
         if name == "motion":
-            return busy(blocks(self.past["luma"]))
-        moved = busy(np.abs(now["motion"]))
+            return before
+        if name == "motion_detail":
+            return np.concatenate((logarithm(now["motion"]), before))
+        moved = busy(np.concatenate((now["motion"], now["motion_detail"])))
         if name == "luma":
-            both = np.concatenate((moved, busy(self.past["motion"])))
-            return both.repeat(2, 1).repeat(2, 2)
-        luma = blocks(np.abs(now["luma"]))
+            then = busy(np.concatenate((self.past["motion"], self.past["motion_detail"])))
+            return np.concatenate((moved, then)).repeat(2, 1).repeat(2, 2)
+        luma = blocks(now["luma"])
         return np.concatenate((moved, logarithm(luma[:1]), busy(luma)))
 
-    def indices(self, name: str, side: Integers, first: Integers | None) -> Integers:
+    def index(
+        self, name: str, layers: tuple[str, str], formula: Integers, *seen: Integers
+    ) -> Integers:
+        """``seen``: input channels, level(f) / 4 to be put behind the first."""
+        mean = 0.002 + 0.12 * np.minimum(formula, 65535) / 200
+        level = np.rint(32 * np.log2(mean / 0.0005)).astype(np.int64)
+        enter, leave = (self.layers[f"{name}.{layer}"] for layer in layers)
+        inputs = np.concatenate((seen[0], level // 4, *seen[1:]))
+        level = level + convolve(convolve(inputs, *enter).clip(0, 255), *leave)
+        return (level.clip(0, 528) + 8) // 16
+
+    def step(
+        self, name: str, step: int, side: Integers, now: Integers, values: Integers
+    ) -> tuple[Integers, Integers]:
+        """Predictions and indices of a plane's cells."""
         before = self.past[name]
         activity = before.sum(0, keepdims=True)
         formula = 400 * before + 100 * around(before) + 16 * activity + 8 * around(activity)
-        if first is not None:
-            all_of = first.sum(0, keepdims=True)
-            formula = formula // 2 + 240 * around(first) + 30 * around(all_of)
-        mean = 0.002 + 0.12 * np.minimum(formula, 65535) / 200
-        level = np.rint(32 * np.log2(mean / 0.0005)).astype(np.int64)
-        seen = [side, level // 4, logarithm(before)]
-        step = "first"
-        if first is not None:
-            seen.append(logarithm(first))
-            step = "second"
-        hidden = convolve(np.concatenate(seen), *self.layers[f"{name}.{step}_in"]).clip(0, 255)
-        level = level + convolve(hidden, *self.layers[f"{name}.{step}_out"])
-        return (level.clip(0, 528) + 8) // 16
+        seen = [side, logarithm(before)]
+        if name == "motion":
+            predicted, near, apart = from_neighbours(values, now, step)
+            which = np.zeros((5, *now.shape[1:]), np.int64)
+            which[step] = 64
+            seen += [logarithm(now), logarithm(near), logarithm(apart), which]
+            formula = formula // 4 + 60 * near + 60 * apart
+            return predicted, self.index(name, ("enter", "leave"), formula, *seen)
+        if step == 0:
+            return 0 * now, self.index(name, ("first_in", "first_out"), formula, *seen)
+        formula = formula // 2 + 240 * around(now) + 30 * around(now.sum(0, keepdims=True))
+        seen.append(logarithm(now))
+        return 0 * now, self.index(name, ("second_in", "second_out"), formula, *seen)
 
     def frame(self, payload: bytes) -> dict[str, Integers]:
+        """Values of every plane."""
         coder = RangeDecoder(payload)
         now: dict[str, Integers] = {}
-        for name, (_, size, planes, groups) in PLANES.items():
-            order = [u + v for _ in range(planes) for u in range(size) for v in range(size)]
+        result: dict[str, Integers] = {}
+        for name, (_, size, transforms, start, end, groups, lowest) in PLANES.items():
+            frequencies = [u + v for u in range(size) for v in range(size)][start:end]
             group = np.array(
                 [
-                    min(groups - 1, int(math.log2(f + 1) * groups / math.log2(2 * size)))
-                    for f in order
+                    min(groups - 1, int(math.log2(f + 1) * groups / math.log2(2 * size))) - lowest
+                    for f in frequencies * transforms
                 ]
             )
-            side, found = self.side(name, now), np.zeros_like(self.past[name])
-            y, x = np.mgrid[: found.shape[1], : found.shape[2]]
-            first = (y + x) % 2 == 0
+            side = self.side(name, now)
+            values, found = np.zeros((2, *self.past[name].shape), np.int64)
             counts = self.counts[name].copy()
-            for cells in (first, ~first):
-                known = None if cells is first else np.abs(found)
-                index = self.indices(name, side, known)[:, cells]
+            if name == "motion":
+                steps = [
+                    [step_of(y, x) for x in range(found.shape[2])] for y in range(found.shape[1])
+                ]
+            else:
+                steps = (np.indices(found.shape[1:]).sum(0) % 2).tolist()
+            for step in range(5 if name == "motion" else 2):
+                cells = np.array(steps) == step
+                predicted, indices = self.step(name, step, side, np.abs(found), values)
+                index = indices[:, cells]
                 table = (index + group[:, None] * LEVELS).ravel()
                 sent = index.ravel() > 0
                 read = np.zeros(len(table), np.int64)
                 read[sent] = read_step(coder, self.counts[name], table[sent])
                 found[:, cells] = read.reshape(index.shape)
+                values[:, cells] = predicted[:, cells] + found[:, cells]
                 cell = np.clip(read[sent], -REACH, REACH) + REACH
                 np.add.at(counts, (table[sent], cell), ONE)
             self.counts[name] = counts
-            now[name] = found
-        self.past = {name: np.abs(plane) for name, plane in now.items()}
-        return now
+            now[name], result[name] = np.abs(found), values
+        self.past = now
+        return result
 
 
 def trained_a_little(codec: PFrameCodec) -> PFrameCodec:
@@ -195,7 +271,7 @@ def trained_a_little(codec: PFrameCodec) -> PFrameCodec:
     with torch.no_grad():
         for name, parameter in codec.prior.named_parameters():
             parameter.add_(0.15 * torch.randn_like(parameter))
-            if name.endswith("out.bias"):
+            if name.endswith(("out.bias", "leave.bias")):
                 parameter.add_(15 * torch.randn_like(parameter) - 20)
     codec.prior.bake()
     return codec
@@ -206,23 +282,25 @@ def test_a_decoder_from_the_specification_reads_every_symbol(what: str) -> None:
     codec = PFrameCodec()
     if what == "trained":
         trained_a_little(codec)
-    make, rate = (noise, 63) if what == "escapes" else (panned_texture, 50)
-    pictures = [to_planes(p) for p in make(size=(64, 64), frames=4)]
+    make, width, rate = (noise, 64, 63) if what == "escapes" else (panned_texture, 128, 50)
+    pictures = [to_planes(p) for p in make(size=(width, 64), frames=4)]
     state, tables = codec.start(pictures[0]), codec.prior.tables()
     weights = {name: tensor.numpy() for name, tensor in codec.prior.state_dict().items()}
-    parser = Parser(weights, 64, 64)
-    unsent = escaped = 0
+    parser = Parser(weights, 64, width)
+    unsent = escaped = predicted = 0
     with torch.no_grad():
         for picture in pictures[1:]:
             costs = table_costs(codec.prior, tables)
             coded = code_frame(codec, picture, state, torch.tensor([rate]), costs)
-            collected = symbols.collect(codec.prior, coded.symbols, coded.fine)
+            collected = symbols.collect(codec.prior, coded.sent, coded.fine)
             payload, _ = symbols.write(tables, collected)
             tables = symbols.adapt(tables, collected)
             state = coded.state
             for name, plane in parser.frame(payload).items():
                 np.testing.assert_array_equal(plane, coded.symbols[name][0].numpy())
                 unsent += int((coded.fine[name] < 8).sum())
-                escaped += int((np.abs(plane) >= REACH).sum())
+                escaped += int((coded.sent[name].abs() >= REACH).sum())
+                predicted += int((coded.sent[name] != coded.symbols[name]).sum())
     assert (unsent > 0) == (what == "trained")
-    assert (escaped > 0) == (what == "escapes")
+    assert (escaped > 100) == (what == "escapes")
+    assert predicted > 0

@@ -227,7 +227,7 @@ def test_weights_that_are_too_large_to_be_exact_are_refused() -> None:
 
 def test_side_information_is_small_integers() -> None:
     prior = PFramePrior()
-    shapes = {"motion": (32, 4, 6), "luma": (64, 8, 12), "chroma": (128, 4, 6)}
+    shapes = {name: plane.shape[1:] for name, plane in prior.nothing(1, 64, 96).items()}
     generator = torch.Generator().manual_seed(3)
     symbols = {
         name: torch.randint(-32778, 32779, (1, *shape), generator=generator).float()
@@ -254,5 +254,18 @@ def test_groups_of_frequencies_grow_with_frequency() -> None:
     groups = frequency_groups(list(range(15)), 8, 7)
     assert list(groups) == sorted(groups) and groups[0] == 0 and groups[-1] == 6
     planes = {p.name: p for p in PFramePrior().planes}
-    assert [planes[n].channels for n in ("motion", "luma", "chroma")] == [32, 64, 128]
-    assert [max(planes[n].groups) for n in ("motion", "luma", "chroma")] == [3, 6, 4]
+    expected = {
+        "motion": (2, 0, 0),
+        "motion_detail": (30, 0, 2),
+        "luma": (64, 0, 6),
+        "chroma": (128, 0, 4),
+    }
+    found = {n: (p.channels, min(p.groups), max(p.groups)) for n, p in planes.items()}
+    assert found == expected and list(found) == list(expected)
+
+
+def test_the_rest_of_motion_has_the_groups_of_its_transform() -> None:
+    """x, then y, without the means, whose group they leave out."""
+    transform = frequency_groups([u + v for u in range(4) for v in range(4)], 4, 4)
+    detail = next(p for p in PFramePrior().planes if p.name == "motion_detail")
+    assert detail.groups == tuple(group - 1 for group in transform[1:]) * 2

@@ -5,7 +5,15 @@ import torch
 from torch import Tensor
 
 from dvc_codec.codec.pictures import to_planes
-from dvc_codec.networks.p_frame import CHROMA, LUMA, MOTION, PFrameNetwork, Prediction, Reference
+from dvc_codec.networks.p_frame import (
+    CHROMA,
+    LUMA,
+    MOTION,
+    MOTION_DETAIL,
+    PFrameNetwork,
+    Prediction,
+    Reference,
+)
 from dvc_codec.networks.planes import Planes
 from tests.moving import panned_texture
 
@@ -36,7 +44,12 @@ def some_symbols(height: int = 64, width: int = 128) -> dict[str, Tensor]:
         shape = (1, channels, height // stride, width // stride)
         return torch.randint(-2, 3, shape, generator=generator).float()
 
-    return {MOTION: plane(32, 16), LUMA: plane(64, 8), CHROMA: plane(128, 16)}
+    return {
+        MOTION: plane(2, 16),
+        MOTION_DETAIL: plane(30, 16),
+        LUMA: plane(64, 8),
+        CHROMA: plane(128, 16),
+    }
 
 
 @pytest.mark.parametrize("fast", [False, True])
@@ -95,9 +108,45 @@ def test_flow_comes_back_as_sent(network: PFrameNetwork) -> None:
     flow = torch.randn(1, 2, 16, 32, generator=torch.Generator().manual_seed(8))
     with torch.no_grad():
         predicted = network.motion.predict(flow * 0.5)
-        latents = network.motion.analyse(flow, predicted, RATE)
-        back = network.motion.synthesise(latents, predicted, RATE)
+        means, detail = network.motion.analyse(flow, predicted, RATE)
+        left = detail - network.motion.expected_detail(means, RATE)
+        back = network.motion.synthesise(means, left, predicted, RATE)
     torch.testing.assert_close(back, flow, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("rate", [0, 42, 63])
+def test_constant_motion_says_nothing_of_the_rest(network: PFrameNetwork, rate: int) -> None:
+    means = torch.tensor([37.0, -12.0]).view(1, 2, 1, 1).expand(1, 2, 4, 8)
+    with torch.no_grad():
+        expected = network.motion.expected_detail(means, torch.tensor([rate]))
+    assert expected.shape == (1, 30, 4, 8) and float(expected.abs().max()) < 1e-4
+
+
+def test_motion_that_changes_evenly_has_no_rest_to_send(network: PFrameNetwork) -> None:
+    """A zoom: inside, what the means say is all of it."""
+    y, x = torch.meshgrid(torch.arange(32.0), torch.arange(48.0), indexing="ij")
+    flow = torch.stack((0.1 * x + 0.02 * y, 0.05 * y - 0.03 * x))[None]
+    with torch.no_grad():
+        means, detail = network.motion.analyse(flow, torch.zeros_like(flow), RATE)
+        left = detail - network.motion.expected_detail(means, RATE)
+    inside = (..., slice(1, -1), slice(1, -1))
+    assert float(detail[inside].abs().max()) > 1  # a step and more, were nothing expected
+    assert float(left[inside].abs().max()) < 1e-3
+
+
+def test_rest_stays_in_its_channels(network: PFrameNetwork) -> None:
+    """Symbols of the rest change no block's mean; those of the means change it by their step."""
+    symbols = some_symbols()
+    zero, nothing = torch.zeros_like(symbols[MOTION]), torch.zeros(1, 2, 16, 32)
+    with torch.no_grad():
+        flow = network.motion.synthesise(zero, symbols[MOTION_DETAIL], nothing, RATE)
+        assert float(torch.nn.functional.avg_pool2d(flow, 4).abs().max()) < 1e-5
+        detail = -network.motion.expected_detail(symbols[MOTION], RATE)
+        flow = network.motion.synthesise(symbols[MOTION], detail, nothing, RATE)
+        steps = network.motion.steps(RATE)[:, network.motion.means]
+    expected = symbols[MOTION] * steps / 4
+    torch.testing.assert_close(flow[..., ::4, ::4], expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(flow[..., 3::4, 3::4], expected, atol=1e-5, rtol=0)
 
 
 def test_chroma_moves_half_as_far_as_luma(network: PFrameNetwork) -> None:
@@ -106,9 +155,10 @@ def test_chroma_moves_half_as_far_as_luma(network: PFrameNetwork) -> None:
     half = torch.nn.functional.avg_pool2d(x, 2).expand(-1, 2, -1, -1)
     reference = network.start(Planes(x.contiguous(), half.contiguous()))
     flow = torch.full_like(reference.flow, 0.5)  # two luma pixels
-    latents = network.motion.analyse(flow, network.motion.predict(reference.flow), RATE)
     with torch.no_grad():
-        warped = network.predict(reference, {MOTION: latents}, RATE).warped
+        means, detail = network.motion.analyse(flow, network.motion.predict(reference.flow), RATE)
+        symbols = {MOTION: means, MOTION_DETAIL: torch.zeros_like(detail)}
+        warped = network.predict(reference, symbols, RATE).warped
     inside = (..., slice(16, -16), slice(16, -16))
     assert float((warped.luma - x)[inside].mean()) == pytest.approx(2 / 256, rel=1e-3)
     inside = (..., slice(8, -8), slice(8, -8))
