@@ -24,7 +24,6 @@ from dvc_codec.container import FrameKind, FrameRecord, Header, Packet, Reader, 
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.errors import DamagedFile, OutOfRange, WrongModel, WrongVersion
 from dvc_codec.intra import by_id
-from dvc_codec.networks.planes import GRID
 from dvc_codec.networks.rate import RATES
 from dvc_codec.video import (
     NO_EXTRAS,
@@ -114,7 +113,7 @@ class FrameParser:
             raise DamagedFile("an I frame does not say which codec it is of")
         height, width = self._header.height, self._header.width
         still = by_id(record.intra_codec).decode(record.payloads[0], width, height)
-        self._past = self._prior.nothing(1, height + -height % GRID, width + -width % GRID)
+        self._past = self._prior.nothing(1, height, width)
         self._tables = self._prior.tables()
         return Parsed(record, still)
 
@@ -123,7 +122,8 @@ class FrameDecoder:
     """Reconstructs what a :class:`FrameParser` read, in order."""
 
     def __init__(self, model: Model, header: Header) -> None:
-        self._network, self._header = model.codec.network, header
+        self._network, self._prior = model.codec.network, model.codec.prior
+        self._header = header
         self._reference: Any = None
 
     @torch.inference_mode()
@@ -133,8 +133,11 @@ class FrameDecoder:
             self._reference = self._network.start(to_planes(parsed.still))
             return parsed.still
         rate = torch.tensor([parsed.record.rate_index])
-        self._reference = reconstruct(self._network, self._reference, parsed.symbols, rate)
-        return to_picture(self._reference.picture, self._header.height, self._header.width)
+        height, width = self._header.height, self._header.width
+        self._reference = reconstruct(
+            self._network, self._reference, parsed.symbols, rate, self._prior.covered(height, width)
+        )
+        return to_picture(self._reference.picture, height, width)
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class FrameEncoder:
 
     def _intra_frame(self, frame: Frame) -> EncodedFrame:
         name, data, decoded = encode_for_lambda(frame.picture, self._lagrangian, self._intra)
-        self._state = self._codec.start(to_planes(decoded))
+        self._state = self._codec.start(to_planes(decoded), (decoded.height, decoded.width))
         self._tables = self._codec.prior.tables()
         record = FrameRecord(
             FrameKind.I,

@@ -17,6 +17,7 @@ from torch import Tensor
 from dvc_codec.codec.decoder import Decoder, FrameParser
 from dvc_codec.codec.encoder import squared_error, weighted_psnr
 from dvc_codec.codec.model import Model
+from dvc_codec.codec.p_frame import finish
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
 from dvc_codec.container import FrameRecord, Header, Reader
 from dvc_codec.networks.planes import GRID
@@ -140,6 +141,7 @@ class _State:
     def __init__(self, model: Model, header: Header) -> None:
         self._network, self._parser = model.codec.network, FrameParser(model, header)
         self._height, self._width = header.height, header.width
+        self._covered = model.codec.prior.covered(header.height, header.width)
         self._reference: Any = None
 
     def step(self, record: FrameRecord) -> tuple[dict[str, int], Picture, Insides | None]:
@@ -150,7 +152,9 @@ class _State:
             return {"intra": payload_bits}, parsed.still, None
         rate = torch.tensor([record.rate_index])
         prediction = self._network.predict(self._reference, parsed.symbols, rate)
-        self._reference = self._network.finish(self._reference, prediction, parsed.symbols, rate)
+        self._reference = finish(
+            self._network, self._reference, prediction, parsed.symbols, rate, self._covered
+        )
         picture = to_picture(self._reference.picture, self._height, self._width)
         before = to_picture(prediction.picture, self._height, self._width)
         maps = {name: _bits_of(plane) for name, plane in parsed.symbols.items()}

@@ -7,11 +7,12 @@ Symbols become bytes, and bytes symbols, in :mod:`dvc_codec.codec.symbols`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dvc_codec.entropy.coder import LARGEST, escape_bits
@@ -20,9 +21,9 @@ from dvc_codec.entropy.prior import FramePrior, PFramePrior
 from dvc_codec.entropy.quantise import choose, with_gradient
 from dvc_codec.entropy.scale import index_of
 from dvc_codec.entropy.tables import ALPHABET, REACH, Tables
-from dvc_codec.networks.interface import Network, Prediction, R
+from dvc_codec.networks.interface import Network, P, Prediction, R
 from dvc_codec.networks.p_frame import Latents, PFrameNetwork
-from dvc_codec.networks.planes import Planes
+from dvc_codec.networks.planes import Planes, repeat_border
 from dvc_codec.networks.rate import TRADE
 
 NEVER = 1e9  # bits of what cannot be sent
@@ -60,10 +61,11 @@ class PFrameCodec(nn.Module):
         self.quantiser = quantiser
         self.trade = TRADE
 
-    def start(self, picture: Planes) -> "State":
-        """The state right after an I frame."""
-        b, _, h, w = picture.luma.shape
-        return State(self.network.start(picture), self.prior.nothing(b, h, w, picture.luma.device))
+    def start(self, picture: Planes, size: tuple[int, int] | None = None) -> "State":
+        """The state right after an I frame; ``size``: height and width without the padding."""
+        height, width = size or picture.luma.shape[-2:]
+        past = self.prior.nothing(len(picture.luma), height, width, picture.luma.device)
+        return State(self.network.start(picture), past)
 
 
 @dataclass(frozen=True)
@@ -173,10 +175,15 @@ def code_frame(
 
     def choose_planes(latents: Mapping[str, Latents]) -> None:
         for name, plane in latents.items():
-            values = plane.values if isinstance(plane.values, Tensor) else plane.values(symbols)
+            whole = plane.values if isinstance(plane.values, Tensor) else plane.values(symbols)
+            before = state.past[name]
+            rows, columns = before.shape[-2:]  # the padding beyond is not coded
+            values, weight = whole[..., :rows, :columns], plane.weight
+            if isinstance(weight, Tensor):
+                weight = weight[..., :rows, :columns]
             side = codec.prior.side(name, sent, state.past)
             mean, chosen, levels = _choose_in_steps(
-                codec, name, values, plane.weight, side, state.past[name], costs
+                codec, name, values, weight, side, before, costs
             )
             with_grad, cost = chosen, costs(name, levels)
             if values.requires_grad and codec.quantiser == "rdo":
@@ -184,23 +191,53 @@ def code_frame(
             elif values.requires_grad:
                 with_grad = chosen + (values - values.detach())
                 cost = noise_costs(name, levels) if codec.quantiser == "noise" else cost
-            symbols[name], sent[name], fine[name] = mean + with_grad, with_grad, levels
+            beyond = (0, whole.shape[-1] - columns, 0, whole.shape[-2] - rows)
+            symbols[name] = F.pad(mean + with_grad, beyond)
+            sent[name], fine[name] = with_grad, levels
             if estimate:
                 bits[name] = cost(with_grad).sum((1, 2, 3))
 
     choose_planes(network.motion_latents(current, state.reference, rate))
     prediction = network.predict(state.reference, symbols, rate)
     choose_planes(network.residual_latents(current, prediction, rate))
-    reference = network.finish(state.reference, prediction, symbols, rate)
+    first = codec.prior.planes[0]
+    rows, columns = state.past[first.name].shape[-2:]
+    covered = rows * first.stride, columns * first.stride
+    reference = finish(network, state.reference, prediction, symbols, rate, covered)
     past = {name: plane.detach().abs() for name, plane in sent.items()}
     return Coded(State(reference, past), prediction, symbols, sent, bits, fine)
 
 
 def reconstruct(
-    network: Network[R, Any], reference: R, symbols: Mapping[str, Tensor], rate: Tensor
+    network: Network[R, Any],
+    reference: R,
+    symbols: Mapping[str, Tensor],
+    rate: Tensor,
+    covered: tuple[int, int],
 ) -> R:
-    """The decoder's half of :func:`code_frame`: the same calls, on symbols that were read."""
-    return network.finish(reference, network.predict(reference, symbols, rate), symbols, rate)
+    """The decoder's half of :func:`code_frame`: the same calls, on symbols that were read.
+
+    ``covered``: height and width that the planes cover, see ``FramePrior.covered``.
+    """
+    return finish(
+        network, reference, network.predict(reference, symbols, rate), symbols, rate, covered
+    )
+
+
+def finish(
+    network: Network[R, P],
+    reference: R,
+    prediction: P,
+    symbols: Mapping[str, Tensor],
+    rate: Tensor,
+    covered: tuple[int, int],
+) -> R:
+    """From the prediction to the next reference, whose picture goes on beyond what is covered by
+    symbols as a padded source does.
+    """
+    done = network.finish(reference, prediction, symbols, rate)
+    picture = repeat_border(done.picture, *covered)
+    return cast(R, replace(cast(Any, done), picture=picture))
 
 
 def _choose_in_steps(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from dvc_codec.entropy.law import LEVELS
 from dvc_codec.entropy.prior import FramePrior, Plane
 from dvc_codec.entropy.scale import ScaleModel, index_of
 from dvc_codec.entropy.tables import Tables
+from dvc_codec.networks.planes import GRID
 
 Step = tuple[Integers, Integers]  # table ids and symbols, each (n,)
 Collected = Mapping[str, Sequence[Step]]  # plane -> its coding steps
@@ -77,7 +79,8 @@ def read(
         past: magnitudes of the last frame's symbols, (1, C, h, w) per plane.
 
     Returns:
-        Symbols and what was sent of them, per plane, (1, C, h, w), and the tables after the frame.
+        Symbols per plane (1, C, h, w), padded with zeros as the networks' pictures are; what was
+        sent of them; and the tables after the frame.
 
     Raises:
         DamagedFile: where the coder notices that nobody wrote this.
@@ -106,7 +109,9 @@ def read(
             values.view(plane.channels, -1)[:, at] = new
         for ids, decoded in steps:
             adapted[name] = adapted[name].adapt(ids, decoded)
-        now[name], found[name] = sent, values
+        now[name] = sent
+        beyond = [-cells * plane.stride % GRID // plane.stride for cells in values.shape[-2:]]
+        found[name] = F.pad(values, (0, beyond[1], 0, beyond[0]))
     return found, now, adapted
 
 

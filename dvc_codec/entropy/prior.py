@@ -43,7 +43,13 @@ class FramePrior(nn.Module):
     """Scale models and starting tables of every plane, in coding order.
 
     Subclasses say what the planes know of each other.
+
+    Attributes:
+        grid: planes cover a picture up to the next multiple of so many luma pixels. Cells beyond,
+            where the networks' padded pictures go on, are zero and not sent.
     """
+
+    grid = 64
 
     def __init__(self, planes: tuple[Plane, ...], hidden: int = 32, formula: bool = True) -> None:
         super().__init__()
@@ -74,13 +80,18 @@ class FramePrior(nn.Module):
     def nothing(
         self, batch: int, height: int, width: int, device: torch.device | None = None
     ) -> dict[str, Tensor]:
-        """The past after an I frame of this (padded) luma size: zeros for every plane."""
+        """The past after an I frame of this luma size: zeros for every plane."""
+        height, width = self.covered(height, width)
         return {
             p.name: torch.zeros(
                 batch, p.channels, height // p.stride, width // p.stride, device=device
             )
             for p in self.planes
         }
+
+    def covered(self, height: int, width: int) -> tuple[int, int]:
+        """What the planes cover of a picture of this luma size."""
+        return height + -height % self.grid, width + -width % self.grid
 
     def tables(self) -> dict[str, Tables]:
         """Fresh tables, as at the start of a group of pictures."""
@@ -120,6 +131,8 @@ class PFramePrior(FramePrior):
     """Of the default network: motion (means of blocks, then 4x4 DCT of the rest), luma (8x8 DCT),
     chroma (8x8 DCT of U and V).
     """
+
+    grid = 16
 
     def __init__(self, hidden: int = 32) -> None:
         def of(size: int, planes: int, groups: int) -> tuple[int, ...]:

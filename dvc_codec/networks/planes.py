@@ -65,6 +65,18 @@ def to_bytes(picture: Planes, height: int, width: int) -> tuple[Tensor, Tensor]:
     return _bytes(y), _bytes(c)
 
 
+def repeat_border(picture: Planes, height: int, width: int) -> Planes:
+    """The picture with everything beyond ``height`` and ``width`` (even) replaced by its last row
+    and column there, as :func:`from_bytes` pads.
+    """
+
+    def one(plane: Tensor, h: int, w: int) -> Tensor:
+        beyond = (0, plane.shape[-1] - w, 0, plane.shape[-2] - h)
+        return F.pad(plane[..., :h, :w], beyond, mode="replicate") if any(beyond) else plane
+
+    return Planes(one(picture.luma, height, width), one(picture.chroma, height // 2, width // 2))
+
+
 def _bytes(plane: Tensor) -> Tensor:
     return ((plane + 0.5) * 255).round().clamp(0, 255).to(torch.uint8)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dvc_codec.codec import symbols
 from dvc_codec.codec.model import Model
-from dvc_codec.codec.p_frame import table_costs
+from dvc_codec.codec.p_frame import finish, table_costs
 from dvc_codec.codec.pictures import to_picture, to_planes
 from dvc_codec.container import FrameKind, FrameRecord, Reader
 from dvc_codec.entropy.prior import FramePrior, Symbols
@@ -62,14 +62,15 @@ def take_apart(coded: Path, model: Model, wanted: int) -> Inside:
     height, width = header.height, header.width
     still = by_id(_intra_codec(records[begin])).decode(records[begin].payloads[0], width, height)
     reference = network.start(to_planes(still))
-    past: Symbols = prior.nothing(1, height + -height % GRID, width + -width % GRID)
+    past: Symbols = prior.nothing(1, height, width)
     tables = prior.tables()
     for record in records[begin + 1 : wanted + 1]:
         rate = torch.tensor([record.rate_index])
         payload = record.payloads[0]
         now, sent, after = symbols.read(prior, tables, payload, past)
         prediction = network.predict(reference, now, rate)
-        reference = network.finish(reference, prediction, now, rate)
+        covered = prior.covered(height, width)
+        reference = finish(network, reference, prediction, now, rate, covered)
         if record is records[wanted]:
             rows, columns = -(-height // BLOCK), -(-width // BLOCK)
             bits = block_bits(prior, tables, now, sent, past)[:rows, :columns]
@@ -97,6 +98,7 @@ def block_bits(
         scale, side = prior.scale(name), prior.side(name, sent, past)
         fine, known = torch.zeros_like(coded), torch.zeros(coded.shape[-2:], dtype=torch.bool)
         height, width = coded.shape[-2:]
+        values = values[..., :height, :width]
         for number, mask in enumerate(scale.masks(height, width, coded.device)):
             _, levels = scale.step(number, before, side, coded * known, values * known)
             fine, known = torch.where(mask, levels, fine), known | mask
