@@ -70,8 +70,8 @@ class PFrameCodec(nn.Module):
 
 @dataclass(frozen=True)
 class State:
-    """What both sides know before a P frame: decoded pictures, and the last frame's symbol
-    magnitudes (``past``).
+    """What both sides know before a P frame: decoded pictures, and the magnitudes of what the
+    last frame sent (``past``).
     """
 
     reference: Any  # the network's own networks.interface.Reference

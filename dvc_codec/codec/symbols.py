@@ -76,7 +76,7 @@ def read(
         prior: of the model that wrote the payload.
         tables: as they were before the frame.
         payload: of :func:`write`.
-        past: magnitudes of the last frame's symbols, (1, C, h, w) per plane.
+        past: magnitudes of what the last frame sent, (1, C, h, w) per plane.
 
     Returns:
         Symbols per plane (1, C, h, w), padded with zeros as the networks' pictures are; what was

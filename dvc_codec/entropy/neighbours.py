@@ -17,6 +17,7 @@ from dvc_codec.entropy.law import FINE, LEVELS
 from dvc_codec.entropy.scale import IntegerConv, ScaleModel, look_up
 
 STEPS = 5
+BEYOND = float(1 << 20)  # every value: five steps of what the coder can say are 163,890
 AXES = ((0, 1), (0, -1), (1, 0), (-1, 0))
 DIAGONALS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 # of steps 1 to 4: where the four neighbours are
@@ -65,12 +66,9 @@ def predict(values: Tensor, number: int) -> tuple[Tensor, Tensor]:
     count = there.sum(0).clamp(min=1)  # none: in cells that are not this step's, of tiny planes
     # quotients of small integers: a whole one is exact on every machine, and no other is near one
     mean = ((2 * four.sum(0) + count) / (2 * count)).floor()
-    highest = torch.where(there > 0, four, -EDGE).amax(0)
-    lowest = torch.where(there > 0, four, EDGE).amin(0)
+    highest = torch.where(there > 0, four, -BEYOND).amax(0)
+    lowest = torch.where(there > 0, four, BEYOND).amin(0)
     return mean, (highest - lowest).clamp(min=0)
-
-
-EDGE = float(1 << 20)
 
 
 class NeighbourScale(ScaleModel):

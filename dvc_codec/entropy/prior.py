@@ -1,9 +1,9 @@
 """What is known of a frame's symbols before they are read: planes in coding order, each with its
 scale model and its tables.
 
-A plane of symbols is a tensor (B, C, h, w). Only symbols go in (this frame's earlier planes, the
-last frame's magnitudes), never a picture, so that parsing is exact on every machine and needs no
-network of the picture side.
+A plane of symbols is a tensor (B, C, h, w). Only symbols as they are sent go in (this frame's
+earlier planes, the last frame's magnitudes), never a picture, so that parsing is exact on every
+machine and needs no network of the picture side.
 """
 
 from collections.abc import Mapping
@@ -72,8 +72,8 @@ class FramePrior(nn.Module):
         return model
 
     def side(self, name: str, now: Symbols, past: Symbols) -> Tensor:
-        """(B, side, h, w) integers in [0, 127] for plane ``name``, from this frame's earlier
-        planes and the last magnitudes.
+        """(B, side, h, w) integers in [0, 127] for plane ``name``, from what this frame's earlier
+        planes sent and the magnitudes that the last frame sent.
         """
         raise NotImplementedError
 

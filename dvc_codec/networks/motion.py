@@ -13,10 +13,8 @@ from dvc_codec.networks.warp import enlarge, smooth, warp
 
 BLOCK = 4
 ASSUMED_GRADIENT = 1e-3  # mean squared luma gradient behind the closed-form step
-LEAST_WEIGHT, MOST_WEIGHT = (
-    0.02,
-    8.0,
-)  # uniform weights cost 2 % more lambda D + R (docs/experiments.md#motion-weight)
+# Uniform weights cost 2 % more lambda D + R (docs/experiments.md#motion-weight)
+LEAST_WEIGHT, MOST_WEIGHT = 0.02, 8.0
 
 
 class MotionAutoencoder(nn.Module):

@@ -277,12 +277,12 @@ def trained_a_little(codec: PFrameCodec) -> PFrameCodec:
     return codec
 
 
-@pytest.mark.parametrize("what", ["untrained", "trained", "escapes"])
+@pytest.mark.parametrize("what", ["untrained", "trained", "escapes", "trained escapes"])
 def test_a_decoder_from_the_specification_reads_every_symbol(what: str) -> None:
     codec = PFrameCodec()
-    if what == "trained":
+    if what.startswith("trained"):
         trained_a_little(codec)
-    make, width, rate = (noise, 64, 63) if what == "escapes" else (panned_texture, 128, 50)
+    make, width, rate = (noise, 64, 63) if what.endswith("escapes") else (panned_texture, 128, 50)
     pictures = [to_planes(p) for p in make(size=(width, 64), frames=4)]
     state, tables = codec.start(pictures[0]), codec.prior.tables()
     weights = {name: tensor.numpy() for name, tensor in codec.prior.state_dict().items()}
@@ -301,6 +301,6 @@ def test_a_decoder_from_the_specification_reads_every_symbol(what: str) -> None:
                 unsent += int((coded.fine[name] < 8).sum())
                 escaped += int((coded.sent[name].abs() >= REACH).sum())
                 predicted += int((coded.sent[name] != coded.symbols[name]).sum())
-    assert (unsent > 0) == (what == "trained")
-    assert (escaped > 100) == (what == "escapes")
+    assert (unsent > 0) == what.startswith("trained")
+    assert (escaped > 100) == what.endswith("escapes")
     assert predicted > 0

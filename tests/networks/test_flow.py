@@ -136,6 +136,18 @@ def test_least_squares_holds_what_has_no_texture_to_its_neighbours() -> None:
     assert moved[0, :, 8, 8].tolist() == pytest.approx([0.01, 0.01], abs=1e-6)
 
 
+def test_least_squares_moves_stripes_across_themselves() -> None:
+    """Slanted ones, moved to the right by 0.6: only 0.3 right and 0.3 down can be seen of it."""
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(128.0), indexing="ij")
+    before, after = (0.1 * torch.sin((x - shift + y) / 3)[None, None] for shift in (0, 0.6))
+    flow = nothing(before)
+    with torch.no_grad():
+        for _ in range(ITERATIONS):
+            flow = least_squares(before, after, flow, pull())
+    assert float((flow[..., 6:-6, 6:-6] * GRID + 0.3).abs().max()) < 0.03
+    assert psnr(warp(before, enlarge(flow, GRID) * GRID, "bicubic"), after) > 50
+
+
 def test_least_squares_moves_by_at_most_a_pixel() -> None:
     before, after = texture((0, 0)), texture((5, 4))
     with torch.no_grad():
