@@ -122,7 +122,7 @@ def _median_stages(model: Model, frames: list[Callable[[], object]]) -> dict[str
     watch.watch("residual: transform", network, "residual_latents")
     watch.watch("loop filter: inverse transform", network, "finish")
     watch.watch("loop filter: network", network.filter, "forward")
-    watch.watch("RDO quantisation", p_frame, "_choose_in_two_steps")
+    watch.watch("RDO quantisation", p_frame, "_choose_in_steps")
     watch.watch("entropy coding", encoder_module, "table_costs")
     watch.watch("entropy coding", symbols, "collect", "write", "read", "adapt")
     each = []

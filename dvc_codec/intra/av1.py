@@ -14,9 +14,9 @@ from dvc_codec.errors import DamagedFile
 from dvc_codec.intra.still import check_qp, decode_still, encode_still
 from dvc_codec.video import Picture
 
-# Without avif=1 lambda D + R is 0.6 % lower for 1.5 times the time; for that time preset 4 with it
-# gains 1.3 %. Preset 6 loses 1.8 % at half the time (docs/format.md#i-payloads). Chroma offsets,
-# quantiser matrices, sharpness and the filters' switches gain nothing.
+# Preset 4 against 5: 1.3 % less lambda D + R of the picture, 1.7 times the time; 3 gains 1.1 % more
+# for twice that (docs/experiments.md#i-presets). avif=1 costs 0.6 % and saves a third of the time.
+# Chroma offsets, quantiser matrices, sharpness and the filters' switches gain nothing.
 _PRESET = "4"
 _OPTIONS = "avif=1:lp=1:aq-mode=0"
 

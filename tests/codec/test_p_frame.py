@@ -29,6 +29,7 @@ from tests.moving import moving_square, noise, panned_texture, still
 from tests.shaken import shaken
 
 RATE = torch.tensor([42])
+SIZE = (64, 128)  # of clip()
 
 
 @pytest.fixture
@@ -120,6 +121,35 @@ def test_what_is_written_is_read_frame_after_frame(
             assert torch.equal(past[name], plane), name
 
 
+def test_padding_is_not_coded_and_repeats_the_border(codec: PFrameCodec) -> None:
+    """A picture of 72x40 takes what a covered one of 80x48 does, whatever lies beyond, and both
+    sides go on from the same reference.
+    """
+    shaken(codec)
+    height, width = 40, 72
+    pictures = [to_planes(p) for p in panned_texture(size=(width, height), frames=4)]
+    assert pictures[0].luma.shape[-2:] == (64, 128)
+    state, tables = codec.start(pictures[0], (height, width)), codec.prior.tables()
+    covered = codec.prior.covered(height, width)
+    assert covered == (48, 80)
+    reference, past = state.reference, state.past
+    for picture in pictures[1:]:
+        dirty = Planes(picture.luma.clone(), picture.chroma.clone())
+        dirty.luma[..., 48:, :] += 0.2 * torch.randn_like(dirty.luma[..., 48:, :])
+        frame = Encoded(codec, dirty, state, RATE, tables)
+        read, sent, tables = symbols.read(codec.prior, tables, frame.payload, past)
+        assert sent["luma"].shape[-2:] == (6, 10) and read["luma"].shape[-2:] == (8, 16)
+        assert not read["luma"][..., 6:, :].any() and not read["motion"][..., 5:].any()
+        with torch.no_grad():
+            reference = reconstruct(codec.network, reference, read, RATE, covered)
+        state, past = frame.coded.state, {name: plane.abs() for name, plane in sent.items()}
+        seen, luma = state.reference.picture, reference.picture.luma
+        assert torch.equal(luma, seen.luma)
+        assert torch.equal(reference.picture.chroma, seen.chroma)
+        assert torch.equal(luma[..., 48:, :80], luma[..., 47:48, :80].expand(1, 1, 16, 80))
+        assert torch.equal(luma[..., 80:], luma[..., 79:80].expand(1, 1, 64, 48))
+
+
 def test_reading_needs_no_network(codec: PFrameCodec, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = encode(codec, clip(2))[0]
 
@@ -145,7 +175,7 @@ def test_the_decoder_reconstructs_the_encoder_s_state(
     reference = codec.start(pictures[0]).reference
     for frame in encode(codec, pictures):
         with torch.no_grad():
-            reference = reconstruct(codec.network, reference, frame.coded.symbols, RATE)
+            reference = reconstruct(codec.network, reference, frame.coded.symbols, RATE, SIZE)
         theirs = frame.coded.state.reference
         for mine, other in (
             (reference.picture.luma, theirs.picture.luma),
@@ -314,6 +344,6 @@ def test_a_damaged_payload_reads_as_something_or_is_damaged(codec: PFrameCodec) 
             damaged += 1
             continue
         with torch.no_grad():  # whatever was read can be shown
-            result = reconstruct(codec.network, frame.before.reference, read, RATE)
+            result = reconstruct(codec.network, frame.before.reference, read, RATE, SIZE)
         assert bool(result.picture.luma.isfinite().all())
     assert 0 < damaged < len(examples)
