@@ -85,6 +85,13 @@ def add_to(commands: Commands) -> None:
         metavar="JSON",
         help="published curves to draw dashed in report.html where their conditions match",
     )
+    parser.add_argument(
+        "--anchors-from",
+        type=Path,
+        metavar="JSON",
+        help="take over the anchors' points of another run on the same frames (anchors do not "
+        "change with our weights); its machine and commands are kept beside them",
+    )
     parser.add_argument("--no-report", action="store_true", help="write no report.html")
     parser.add_argument(
         "--report",
@@ -119,6 +126,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     tasks = all_tasks(arguments)
     results = opened(arguments)
+    if arguments.anchors_from:
+        taken = results.take_anchors(type(results).load(arguments.anchors_from))
+        told(f"{taken} points of anchors taken over from {arguments.anchors_from}")
     left = [task for task in tasks if not results.has(task)]
     told(f"{len(tasks) - len(left)} of {len(tasks)} points are there, {len(left)} to measure")
     failures: list[str] = []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,35 @@ class Results:
         self.points.append(point)
         self.run_of.append(len(self.runs) - 1)
         self.save()
+
+    def take_anchors(self, other: "Results") -> int:
+        """Add the points of ``other`` that are not our codec's and not here yet, with the run that
+        measured them and their coded files. -> how many.
+
+        Raises UsageError if they were measured on other frames or with another GOP.
+        """
+        for key in ("data", "gop", "frames"):
+            was, now = getattr(other.conditions, key), getattr(self.conditions, key)
+            if was != now:
+                raise UsageError(f"{other.path}: has anchors of {key} {was}, expected {now}")
+        here = {(p.sequence, p.codec, p.point) for p in self.points}
+        places: dict[int, int] = {}
+        taken = 0
+        for point, run in zip(other.points, other.run_of, strict=True):
+            if point.codec == OURS or (point.sequence, point.codec, point.point) in here:
+                continue
+            if run not in places:
+                places[run] = len(self.runs)
+                self.runs.append(other.runs[run])
+            source, target = other.path.parent / point.coded, self.path.parent / point.coded
+            if source.is_file() and source != target:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+            self.points.append(point)
+            self.run_of.append(places[run])
+            taken += 1
+        self.save()
+        return taken
 
     def save(self) -> None:
         """Write the file; whoever reads it finds the old or the new one, never half of one."""

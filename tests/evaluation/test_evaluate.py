@@ -303,3 +303,28 @@ def test_an_anchor_that_is_none_is_an_error_before_anything_runs(
     assert main(words) == UsageError.exit_code
     assert not (tmp_path / "o").exists()
     assert issubclass(UsageError, DvcError)
+
+
+def test_anchors_of_another_run_are_taken_over_with_their_provenance(tmp_path: Path) -> None:
+    old = Results(tmp_path / "old" / "results.json", CONDITIONS)
+    old.runs.append({"machine": "another"})
+    old.add(point("dvc-codec", 0.1, 30.0))
+    old.add(point("x265-veryfast", 0.1, 31.0))
+    old.add(point("x265-veryfast", 0.2, 33.0))
+    coded = old.path.parent / old.points[1].coded
+    coded.parent.mkdir(parents=True, exist_ok=True)
+    coded.write_bytes(b"coded")
+    new = Results(tmp_path / "new" / "results.json", replace(CONDITIONS, model="dvc-9"))
+    new.runs.append({"machine": "this"})
+    new.add(point("x265-veryfast", 0.25, 33.0))
+
+    assert new.take_anchors(Results.load(old.path)) == 1
+    again = Results.load(new.path)
+    assert [p.psnr for p in again.of("pan", "x265-veryfast")] == [31.0, 33.0]
+    assert not again.of("pan", "dvc-codec")
+    assert [again.runs[run]["machine"] for run in again.run_of] == ["this", "another"]
+    assert (new.path.parent / old.points[1].coded).read_bytes() == b"coded"
+
+    other = Results(tmp_path / "other.json", replace(CONDITIONS, gop=12))
+    with pytest.raises(UsageError, match="gop 32, expected 12"):
+        other.take_anchors(old)
