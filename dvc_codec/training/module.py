@@ -14,6 +14,7 @@ from dvc_codec.codec.p_frame import PFrameCodec
 from dvc_codec.codec.registry import build
 from dvc_codec.errors import DvcError
 from dvc_codec.networks.blocks import use_channels_last
+from dvc_codec.networks.rate import ENCODER_TRADE, TRADE
 from dvc_codec.training.checkpoints import read_weights
 from dvc_codec.training.data import ReplayData
 from dvc_codec.training.loss import COLUMNS, Loss, Measured, rollout_loss
@@ -53,6 +54,7 @@ class CodecTraining(pl.LightningModule):
         bake: make the entropy model's weights integers before training and leave them so.
         warp_gradients: let gradients through pictures and flow; None leaves it to the network.
         quantiser: "rdo", "round" or "noise"; None leaves it to the network.
+        trade: of the "rdo" quantiser, in the closed form's; as the encoder's, which measured best.
         soft_to_hard: begin with additive noise, and go over to ``quantiser`` after this share of
             the steps.
         ema: decay of the running average, which is what is validated and exported.
@@ -79,6 +81,7 @@ class CodecTraining(pl.LightningModule):
         bake: bool = False,
         warp_gradients: bool | None = None,
         quantiser: Literal["rdo", "round", "noise"] | None = None,
+        trade: float = ENCODER_TRADE / TRADE,
         soft_to_hard: float = 0.0,
         ema: float = 0.999,
         gradient_clip: float = 1.0,
@@ -101,6 +104,7 @@ class CodecTraining(pl.LightningModule):
         self.codec = build(network, network_config or {})
         if warp_gradients is not None:
             self.codec.network.warp_gradients = warp_gradients
+        self.codec.trade = trade * TRADE
         self.hard = quantiser or self.codec.quantiser
         self.codec.quantiser, self.soft_to_hard = self.hard, soft_to_hard
         use_channels_last(self.codec)

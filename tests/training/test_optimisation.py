@@ -33,6 +33,8 @@ def test_every_parameter_that_is_trained_gets_a_gradient() -> None:
             if hasattr(module, "first_out"):
                 module.first_out.weight.normal_(0, 0.05)
                 module.second_out.weight.normal_(0, 0.05)
+            elif hasattr(module, "leave"):
+                module.leave.weight.normal_(0, 0.05)
     groups = parameter_groups(codec, 1e-3)
     pictures = [to_planes(p) for p in panned_texture(size=(64, 64), frames=4)]
     state = codec.start(pictures[0])
