@@ -37,10 +37,12 @@ ORIGIN = {
 def document(results: Results) -> str:
     """The whole page, as markdown."""
     anchors = results.codecs[1:]
-    run = results.runs[results.run_of[0]]
+    ours = next((n for n, p in enumerate(results.points) if p.codec == OURS), 0)
+    run = results.runs[results.run_of[ours]]
     parts = [
         "# Benchmarks",
-        "What the weights reach on real files, the anchors beside them in the same run. Written by "
+        "What the weights reach on real files, and the anchors on the same frames (taken over from "
+        "an earlier run where the command says `--anchors-from`). Written by "
         "`python benchmarks/write_docs.py` from the results.json of\n\n"
         f"    python evaluate.py {shlex.join(run['arguments'])}\n\n"
         "which also writes report.html: the same to look at, with curves, pictures and the inside "
