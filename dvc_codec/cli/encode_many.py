@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dvc_codec.cli.options import Commands, at_least_one, number
+from dvc_codec.cli.options import Commands, add_many, number
 from dvc_codec.errors import CannotWrite, DvcError, FileMissing, UsageError
 
 
@@ -38,21 +38,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--intra", choices=("auto", "hevc", "av1"), default="auto", help="codec of the I frames"
     )
-    parser.add_argument(
-        "--model", type=Path, metavar="FILE", help="weights instead of the shipped ones"
-    )
-    parser.add_argument(
-        "--workers",
-        type=at_least_one,
-        metavar="N",
-        help="how many videos are coded at a time, with one thread each (default: cores)",
-    )
-    parser.add_argument(
-        "--engine",
-        choices=("local", "ray"),
-        default="local",
-        help="where: processes here (default), or a Ray cluster that shares this file system",
-    )
+    add_many(parser, "videos are coded")
     parser.add_argument(
         "--json", action="store_true", help="one line of JSON per video on standard output"
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dvc_codec.cli.options import Commands, at_least_one, number
+from dvc_codec.cli.options import Commands, add_many, at_least_one, number
 from dvc_codec.errors import CannotWrite, DvcError, UsageError
 
 if TYPE_CHECKING:
@@ -64,21 +64,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--sequences", type=words, metavar="S,...", help="use these videos only, by name"
     )
-    parser.add_argument(
-        "--model", type=Path, metavar="FILE", help="weights instead of the shipped ones"
-    )
-    parser.add_argument(
-        "--workers",
-        type=at_least_one,
-        metavar="N",
-        help="how many points are measured at a time, with one thread each (default: cores)",
-    )
-    parser.add_argument(
-        "--engine",
-        choices=("local", "ray"),
-        default="local",
-        help="where: processes here (default), or a Ray cluster that shares this file system",
-    )
+    add_many(parser, "points are measured")
     parser.add_argument(
         "--published",
         type=Path,

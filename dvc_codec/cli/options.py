@@ -99,6 +99,25 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_many(parser: argparse.ArgumentParser, each: str) -> None:
+    """--model, --workers, --engine, of commands that do many jobs; ``each`` says what one does."""
+    parser.add_argument(
+        "--model", type=Path, metavar="FILE", help="weights instead of the shipped ones"
+    )
+    parser.add_argument(
+        "--workers",
+        type=at_least_one,
+        metavar="N",
+        help=f"how many {each} at a time, with one thread each (default: cores)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="where: processes here (default), or a Ray cluster that shares this file system",
+    )
+
+
 def ready_model(arguments: argparse.Namespace) -> "Model":
     """Set the number of threads, and load the weights."""
     import torch

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dvc_codec
+from dvc_codec.checkout import commit
 from dvc_codec.errors import DvcError
 from dvc_codec.evaluation.anchors import ffmpeg
 
@@ -25,20 +26,6 @@ def provenance() -> dict[str, Any]:
             "cores": os.cpu_count(),
         },
     }
-
-
-def commit() -> str | None:
-    """Of this package's checkout, with "+" if its code differs from it; None if it has none."""
-    package = Path(dvc_codec.__file__).resolve().parent
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(package), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _libraries() -> dict[str, str | None]:

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import platform
-import subprocess
 import time
 from argparse import Namespace
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 import dvc_codec
+from dvc_codec.checkout import commit
 
 VALIDATION = "validation/"
 
@@ -95,7 +95,7 @@ class CsvLog(Logger):
 def what_runs(data: Path) -> dict[str, Any]:
     """Code, libraries, machine and data, as the log of every run says them."""
     return {
-        "commit": _commit(),
+        "commit": commit(),
         "dvc_codec": dvc_codec.__version__,
         "torch": str(torch.__version__),
         "python": platform.python_version(),
@@ -115,16 +115,3 @@ def data_hash(folder: Path) -> str:
         if path.suffix in (".csv", ".txt"):
             found.update(path.read_bytes())
     return found.hexdigest()
-
-
-def _commit() -> str | None:
-    here = Path(dvc_codec.__file__).resolve().parent
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(here), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None

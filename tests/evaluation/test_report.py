@@ -15,11 +15,12 @@ from dvc_codec.evaluation.frame_bits import payload_bits
 from dvc_codec.evaluation.report.equal_bits import encode_to_size
 from dvc_codec.evaluation.report.inside import take_apart
 from dvc_codec.evaluation.report.page import page
-from dvc_codec.evaluation.report.pictures import as_uri, flow_colours, heat, signed
+from dvc_codec.evaluation.report.pictures import as_uri, flow_colours, heat
 from dvc_codec.evaluation.report.svg import MARKS, Plot, Scale, document, mark
 from dvc_codec.evaluation.results import Results
 from dvc_codec.evaluation.sequences import Sequence
 from dvc_codec.evaluation.task import OURS, write_source
+from dvc_codec.video.colours import around_grey
 from tests.files import pictures_of, write_video
 from tests.moving import panned_texture
 
@@ -153,7 +154,7 @@ def test_flow_zero_is_white_and_directions_differ() -> None:
 def test_colours_of_numbers() -> None:
     warm = heat(np.array([[0, 1, 2, 4, 9]], np.float32), 4)[0].astype(int).sum(-1)
     assert (np.diff(warm)[:3] > 0).all() and warm[3] == warm[4]
-    assert signed(np.array([[-40, 0, 2]], np.float32), 4)[0, :, 0].tolist() == [0, 128, 136]
+    assert around_grey(np.array([[-40, 0, 2]], np.float32), 4)[0, :, 0].tolist() == [0, 128, 136]
     assert as_uri(np.zeros((5, 7, 3), np.uint8)).startswith("data:image/webp;base64,UklGR")
 
 

@@ -20,12 +20,13 @@ from dvc_codec.evaluation.metrics import compare_files, psnr, squared_errors, we
 from dvc_codec.evaluation.report.charts import Track
 from dvc_codec.evaluation.report.equal_bits import chosen_anchor, encode_to_size
 from dvc_codec.evaluation.report.inside import Inside, take_apart
-from dvc_codec.evaluation.report.pictures import QUALITY, as_uri, flow_colours, heat, signed
+from dvc_codec.evaluation.report.pictures import QUALITY, as_uri, flow_colours, heat
 from dvc_codec.evaluation.results import Results
 from dvc_codec.evaluation.rgb import to_rgb
 from dvc_codec.evaluation.sequences import Sequence
 from dvc_codec.evaluation.task import OURS, Measured, run_command, write_source
 from dvc_codec.video import Picture, open_video
+from dvc_codec.video.colours import around_grey
 
 RESIDUAL_GAIN = 4.0
 
@@ -174,7 +175,7 @@ def _strip(inside: Inside, full: int) -> tuple[Shown, ...]:
     residual = inside.decoded.y.astype(np.float32) - inside.prediction.y
     found.append(
         Shown(
-            as_uri(signed(residual, RESIDUAL_GAIN), 80),
+            as_uri(around_grey(residual, RESIDUAL_GAIN), 80),
             f"residual: decoded minus prediction, luma, times {RESIDUAL_GAIN:g} around grey",
         )
     )

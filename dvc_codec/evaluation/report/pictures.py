@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dvc_codec.evaluation.rgb import RGB
+from dvc_codec.video.colours import flow_wheel
 
 QUALITY = 90  # of WebP, 0 to 100; 832x464 takes about 80 KB
 
@@ -37,14 +38,7 @@ def as_uri(picture: RGB, quality: int = QUALITY) -> str:
 
 def flow_colours(flow: Values, longest: float) -> RGB:
     """(2, H, W) in pixels, x first -> direction as hue, length as saturation; zero is white."""
-    x, y = flow
-    angle = (np.arctan2(y, x) / (2 * np.pi)) % 1.0
-    length = np.clip(np.hypot(x, y) / max(longest, 1e-6), 0, 1)
-    sectors = np.array([0, 2, 4], np.float32)  # red, green, blue
-    distance = np.abs((angle[..., None] * 6 - sectors + 3) % 6 - 3)
-    pure = np.clip(2 - distance, 0, 1)
-    colours: RGB = np.rint(255 * (1 - length[..., None] * (1 - pure))).astype(np.uint8)
-    return colours
+    return flow_wheel(flow * np.array([[[1]], [[-1]]], np.float32), longest)
 
 
 def heat(values: Values, highest: float) -> RGB:
@@ -53,9 +47,3 @@ def heat(values: Values, highest: float) -> RGB:
     channels = [np.interp(places, np.arange(len(_HEAT)), _HEAT[:, c]) for c in range(3)]
     colours: RGB = np.rint(np.stack(channels, -1)).astype(np.uint8)
     return colours
-
-
-def signed(values: Values, gain: float) -> RGB:
-    """(H, W) around zero in 8-bit levels -> grey 128 plus ``gain`` times the value."""
-    grey = np.clip(np.rint(128 + gain * values), 0, 255).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, -1)
