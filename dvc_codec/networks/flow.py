@@ -1,5 +1,6 @@
-"""Optical flow for the encoder: coarse-to-fine block matching as batched tensor code, then least
-squares on gradients for the fractions of a pixel, and a learned refinement that starts at zero.
+"""Optical flow for the encoder: coarse-to-fine block matching as batched tensor code, candidates of
+neighbours at full size (:mod:`.propagation`), least squares on gradients for the fractions of a
+pixel, and a learned refinement that starts at zero.
 
 Only the encoder runs this. Everything is in luma; costs are mean squared differences of windows.
 """
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dvc_codec.networks.blocks import activate, conv
+from dvc_codec.networks.propagation import CELL, Propagation
 from dvc_codec.networks.warp import enlarge, smooth, warp
 
 GRID = 4  # luma pixels per flow cell; flow values are in cells
@@ -31,7 +33,6 @@ LEVELS = (
     Level(8, 1, 2, 7),
     Level(4, 2, 2, 8),
     Level(2, 2, 2, 8),
-    Level(1, 4, 1, 8),
 )
 # Where zero and expected motion are tried again: without it coarse mistakes stay, and lambda D + R
 # is 2 % higher, 7 % on BasketballPass (docs/experiments.md#candidates)
@@ -40,7 +41,7 @@ MARGIN = 0.02  # over lambda: what the expected flow may be worse by, since it c
 TEMPERATURE = 0.3  # of the lowest cost, for the soft minimum
 # Least squares after matching: lambda D + R is 5.8 % lower with two iterations than with none
 # (docs/experiments.md#least-squares)
-ITERATIONS = 3
+ITERATIONS = 2
 PULL = 0.01  # over sqrt(lambda): squared gradient with which a cell is held to its neighbours
 
 
@@ -156,7 +157,7 @@ def least_squares(reference: Tensor, current: Tensor, flow: Tensor, pull: Tensor
     Source: Lucas and Kanade, An Iterative Image Registration Technique (IJCAI 1981); the pull as in
     Horn and Schunck, Determining Optical Flow (1981).
     """
-    moved = warp(reference, enlarge(flow, GRID), unit=GRID)
+    moved = warp(reference, enlarge(flow, GRID), "sharp", GRID)
     padded = F.pad(moved, (1, 1, 1, 1), mode="replicate")
     dx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) * 0.5
     dy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) * 0.5
@@ -171,8 +172,26 @@ def least_squares(reference: Tensor, current: Tensor, flow: Tensor, pull: Tensor
     return flow + move.clamp(-1, 1) / GRID
 
 
+def find(reference: Tensor, current: Tensor, expected: Tensor, lagrangian: Tensor) -> Tensor:
+    """All that is computed and not learned: coarse to fine, then cells that learn from each other,
+    then least squares. Arguments and result as :class:`FlowEstimator`.
+    """
+    # 3e-2 / lambda: the penalty that measured best, tied to what a bit of motion is worth
+    penalty = (3e-2 / lagrangian).clamp(max=3e-4).view(-1, 1, 1, 1)
+    margin = (MARGIN / lagrangian).view(-1, 1, 1, 1)
+    flow = match_pyramid(reference, current, expected, penalty, margin)
+    cells = CELL // GRID
+    flow, likely = (F.avg_pool2d(x * GRID, cells) for x in (flow, expected))
+    flow = Propagation(reference, current, likely, lagrangian).search(flow)
+    flow = enlarge(flow, cells) / GRID
+    pull = (PULL / lagrangian.sqrt()).view(-1, 1, 1)
+    for _ in range(ITERATIONS):
+        flow = least_squares(reference, current, flow, pull)
+    return flow
+
+
 class FlowEstimator(nn.Module):
-    """Matching, then a learned correction of the flow that starts at zero."""
+    """What can be computed, and a learned correction of it that starts at zero."""
 
     def __init__(self, channels: int = 32) -> None:
         super().__init__()
@@ -185,14 +204,8 @@ class FlowEstimator(nn.Module):
     ) -> Tensor:
         """Luma (B, 1, H, W) x 2, lambda (B,) -> flow (B, 2, H/4, W/4) in cells of the 1/4 grid."""
         with torch.no_grad():
-            # 3e-2 / lambda: the penalty that measured best, tied to what a bit of motion is worth
-            penalty = (3e-2 / lagrangian).clamp(max=3e-4).view(-1, 1, 1, 1)
-            margin = (MARGIN / lagrangian).view(-1, 1, 1, 1)
-            flow = match_pyramid(reference, current, expected, penalty, margin)
-            pull = (PULL / lagrangian.sqrt()).view(-1, 1, 1)
-            for _ in range(ITERATIONS):
-                flow = least_squares(reference, current, flow, pull)
-            error = current - warp(reference, enlarge(flow, GRID) * GRID)
+            flow = find(reference, current, expected, lagrangian)
+            error = current - warp(reference, enlarge(flow, GRID), "sharp", GRID)
         x = torch.cat(
             (F.pixel_unshuffle(current, 4) * 3, F.pixel_unshuffle(error, 4) * 15, flow * 0.25), 1
         )

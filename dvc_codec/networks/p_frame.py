@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -135,7 +136,7 @@ class PFrameNetwork(nn.Module):
             flow = flow.detach()
             pictures = reference.picture.detach(), reference.older.detach(), reference.flow.detach()
             reference = Reference(*pictures, reference.features)
-        warped = _compensate(reference.picture, flow, "bicubic")
+        warped = _compensate(reference.picture, flow, "sharp")
         # the motion of the frame before, fetched along this one: where the pixel was two frames ago
         older = _compensate(reference.older, flow + warp(reference.flow, flow), "bilinear")
         features = warp(reference.features, flow)
@@ -186,7 +187,7 @@ class PFrameNetwork(nn.Module):
         return Reference(picture, reference.picture, prediction.flow, plain(features))
 
 
-def _compensate(picture: Planes, flow: Tensor, mode: str) -> Planes:
+def _compensate(picture: Planes, flow: Tensor, mode: Literal["bilinear", "sharp"]) -> Planes:
     """Warp luma at full and chroma at half size by a flow on the 1/4 grid."""
     half = GRID // 2  # the chroma planes' grid is half of luma's
     return Planes(

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from dvc_codec.networks.warp import enlarge, smooth, warp
 
-MODES = ("bilinear", "bicubic")
+MODES = ("bilinear", "sharp")
 
 
 def picture(height: int, width: int, channels: int = 2) -> Tensor:

@@ -1,0 +1,128 @@
+"""Motion of 8x8 cells by trying candidates at full size: what neighbours found, zero, what is
+expected, what most of the picture does, and small steps.
+
+Coarse-to-fine matching goes wrong where detail repeats or is finer than its coarse pictures, and
+never comes back: on `city` its prediction is 29.5 dB where neighbours that learn from each other
+find 37.0. Each pass is a handful of comparisons of tensors, on every fourth pixel.
+
+Source: Barnes et al., PatchMatch (SIGGRAPH 2009), made parallel; merge candidates of ITU-T
+H.265.
+"""
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dvc_codec.networks.warp import double, fetch, smooth
+
+CELL = 8  # luma pixels
+WINDOW = 16  # that a candidate is judged by
+SAMPLING = 2  # of every 2x2 pixels one is looked at; rows are staggered
+ROUGHNESS = 0.6  # over lambda: squared error that a squared pixel beside the neighbours is worth
+ROUGHEST = 0.5  # squared pixels beside the neighbours that count; whoever moves apart, may
+
+
+class Propagation:
+    """One picture's search.
+
+    Args:
+        reference, current: luma (B, 1, H, W), H and W multiples of 16.
+        expected: (B, 2, H/8, W/8) in pixels: what costs nothing. Roughness is that of the distance
+            from it.
+        lagrangian: (B,).
+    """
+
+    def __init__(
+        self, reference: Tensor, current: Tensor, expected: Tensor, lagrangian: Tensor
+    ) -> None:
+        self.doubled = double(reference)
+        self.expected = expected
+        self.roughness = (ROUGHNESS / lagrangian).view(-1, 1, 1, 1)
+        h, w = current.shape[-2:]
+        y = torch.arange(0, h, SAMPLING, device=current.device)
+        x = torch.arange(0, w, SAMPLING, device=current.device)
+        rows = y[:, None].expand(-1, len(x))
+        columns = x[None] + (y[:, None] // SAMPLING % 2) * (SAMPLING // 2)
+        self.current = current[..., rows, columns]
+        self.x, self.y = columns.to(current.dtype), rows.to(current.dtype)
+
+    def error(self, flow: Tensor) -> Tensor:
+        """(B, 2, H/8, W/8) in pixels -> mean squared error of the window around each cell, (B, 1,
+        H/8, W/8).
+        """
+        per_cell = CELL // SAMPLING
+        h, w = self.doubled.shape[-2:]
+        each = F.interpolate(flow, scale_factor=per_cell, mode="nearest")
+        x = (self.x + each[:, 0]) * (4 / (w - 1)) - 1
+        y = (self.y + each[:, 1]) * (4 / (h - 1)) - 1
+        error = (fetch(self.doubled, torch.stack((x, y), -1)) - self.current).square_()
+        window = WINDOW // SAMPLING
+        return F.avg_pool2d(
+            error, window, per_cell, (window - per_cell) // 2, count_include_pad=False
+        )
+
+    def cost(self, flow: Tensor, error: Tensor, around: Tensor) -> Tensor:
+        """Error and roughness: how far from ``around`` a flow is, less what is expected."""
+        apart = (flow - self.expected - around).square().sum(1, keepdim=True)
+        return error + self.roughness * apart.clamp(max=ROUGHEST)
+
+    def best_of(
+        self, flow: Tensor, error: Tensor, others: Iterable[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Per cell the cheapest of flow and others -> (flow, error)."""
+        around = smooth(flow - self.expected)
+        lowest = self.cost(flow, error, around)
+        for other in others:
+            its_error = self.error(other)
+            its_cost = self.cost(other, its_error, around)
+            better = its_cost < lowest
+            flow = torch.where(better, other, flow)
+            error = torch.where(better, its_error, error)
+            lowest = torch.where(better, its_cost, lowest)
+        return flow, error
+
+    def search(self, flow: Tensor) -> Tensor:
+        """(B, 2, H/8, W/8) in pixels, from anywhere -> the same, better."""
+        zero = torch.zeros_like(flow)
+        error = self.error(flow)
+        flow, error = self.best_of(flow, error, (zero, self.expected))
+        flow, error = self.best_of(flow, error, (most_common(flow),))
+        flow, error = self.best_of(flow, error, steps(flow, 0.5))
+        for distance in (2, 1):
+            for other in neighbours(flow, distance):
+                flow, error = self.best_of(flow, error, (other,))
+        flow, error = self.best_of(flow, error, (smooth(flow),))
+        flow, error = self.best_of(flow, error, steps(flow, 0.25))
+        for distance in (2, 1):
+            for other in neighbours(flow, distance):
+                flow, error = self.best_of(flow, error, (other,))
+        flow, error = self.best_of(flow, error, (smooth(flow), self.expected))
+        return flow
+
+
+def steps(flow: Tensor, size: float) -> list[Tensor]:
+    """The eight flows around it."""
+    around = [(x, y) for y in (-size, 0, size) for x in (-size, 0, size) if x or y]
+    return [flow + flow.new_tensor(step).view(1, 2, 1, 1) for step in around]
+
+
+def neighbours(flow: Tensor, distance: int) -> list[Tensor]:
+    """What the cells right, left, below and above have; the border repeated."""
+    h, w = flow.shape[-2:]
+    padded = F.pad(flow, (distance,) * 4, mode="replicate")
+    places = ((1, 2), (1, 0), (2, 1), (0, 1))
+    return [
+        padded[..., y * distance : y * distance + h, x * distance : x * distance + w]
+        for y, x in places
+    ]
+
+
+def most_common(flow: Tensor) -> Tensor:
+    """Per picture the mean of the flows in the fullest half-pixel bin, everywhere."""
+    bins = (flow * 2).round()
+    key = (bins[:, 0] * 8192 + bins[:, 1]).flatten(1)
+    members = (key == key.mode(1, keepdim=True).values).to(flow.dtype)
+    mean = torch.einsum("bcn,bn->bc", flow.flatten(2), members) / members.sum(1, keepdim=True)
+    return mean[..., None, None].expand_as(flow)

@@ -1,0 +1,116 @@
+"""Candidates of neighbours, of the whole picture and of what is expected."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from dvc_codec.networks.propagation import CELL, Propagation, most_common, neighbours, steps
+from tests.networks.test_flow import texture
+
+LAMBDA = torch.tensor([1024.0])
+
+
+def everywhere(x: float, y: float, luma: Tensor) -> Tensor:
+    b, _, h, w = luma.shape
+    return (
+        torch.tensor([x, y], dtype=torch.float32)
+        .view(1, 2, 1, 1)
+        .expand(b, 2, h // CELL, w // CELL)
+        .clone()
+    )
+
+
+def noise(seed: int = 0) -> Tensor:
+    """Luma of which every displacement but the right one is as bad as any other."""
+    return torch.rand(1, 1, 96, 128, generator=torch.Generator().manual_seed(seed)) - 0.5
+
+
+def shifted(x: int, y: int) -> tuple[Tensor, Tensor]:
+    """Reference and current, which reads the reference at (x, y)."""
+    reference = noise()
+    return reference, torch.roll(reference, (-x, -y), (-1, -2))
+
+
+def test_what_some_cells_know_spreads() -> None:
+    """From 3x3 cells over 3 more on every side, at 2 and 1 cells' distance twice."""
+    reference, current = shifted(9, -5)
+    known = everywhere(0, 0, current)
+    known[0, :, 4:7, 6:9] = torch.tensor([9.0, -5.0])[:, None, None]
+    found = Propagation(reference, current, known * 0, LAMBDA * 4).search(known)
+    assert torch.equal(found[..., 2:9, 4:11], everywhere(9, -5, current)[..., 2:9, 4:11])
+
+
+def test_what_most_of_the_picture_does_is_tried_everywhere() -> None:
+    reference, current = shifted(9, -5)
+    start = everywhere(9, -5, current)
+    start[0, :, 2:5, 2:5] = 3.0
+    flow = Propagation(reference, current, everywhere(0, 0, current), LAMBDA).search(start)
+    assert torch.equal(flow[..., 2:-2, 2:-2], everywhere(9, -5, current)[..., 2:-2, 2:-2])
+
+
+@pytest.mark.parametrize("right", [(0.0, 0.0), (7.0, 3.0)])
+def test_zero_and_what_is_expected_are_tried(right: tuple[float, float]) -> None:
+    reference, current = shifted(int(right[0]), int(right[1]))
+    search = Propagation(reference, current, everywhere(*right, current), LAMBDA)
+    flow = search.search(everywhere(-20, 11, current))
+    assert torch.equal(flow[..., 2:-2, 2:-2], everywhere(*right, current)[..., 2:-2, 2:-2])
+
+
+def test_quarters_of_a_pixel_are_found() -> None:
+    before, after = texture((0, 0)), texture((0.75, -0.25))
+    still = everywhere(0, 0, before)
+    with torch.no_grad():
+        flow = Propagation(before, after, still, LAMBDA * 4).search(still)
+    assert flow[..., 3:-3, 3:-3].mean((0, 2, 3)).tolist() == pytest.approx([-0.75, 0.25], abs=0.02)
+
+
+def test_in_a_flat_picture_motion_comes_closer_to_what_is_expected() -> None:
+    grey = torch.zeros(1, 1, 64, 64)
+    expected = everywhere(1.5, -2, grey)
+    start = torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(1)) * 4
+    flow = Propagation(grey, grey, expected, LAMBDA).search(start)
+    assert float((flow - expected).abs().mean()) < 0.6 * float((start - expected).abs().mean())
+
+
+def test_every_sample_is_searched_for_itself() -> None:
+    one, two = shifted(3, 1), shifted(-6, 2)
+    reference, current = torch.cat((one[0], two[0])), torch.cat((one[1], two[1]))
+    start = everywhere(0, 0, current)
+    start[0], start[1] = everywhere(3, 1, one[0])[0], everywhere(-6, 2, one[0])[0]
+    start[:, :, 4, 4] = 0
+    zero = everywhere(0, 0, current)
+    lagrangian = torch.tensor([4096.0, 64.0])
+    both = Propagation(reference, current, zero, lagrangian).search(start)
+    alone = Propagation(two[0], two[1], zero[1:], lagrangian[1:]).search(start[1:])
+    torch.testing.assert_close(both[1:], alone)
+
+
+def test_an_error_is_that_of_the_window() -> None:
+    reference, current = shifted(0, 0)
+    search = Propagation(reference, current + 0.1, everywhere(0, 0, current), LAMBDA)
+    error = search.error(everywhere(0, 0, current))
+    torch.testing.assert_close(error, torch.full_like(error, 0.01), atol=1e-4, rtol=0)
+
+
+def test_most_common_is_the_mean_of_the_fullest_bin_per_picture() -> None:
+    flow = torch.zeros(2, 2, 2, 3)
+    flow[0, 0] = torch.tensor([[4.0, 4.1, 3.9], [-7, 0, 1]])
+    flow[1, 1] = 2.0
+    common = most_common(flow)
+    assert common[0, :, 0, 0].tolist() == pytest.approx([4.0, 0.0])
+    assert common[1, :, 1, 2].tolist() == [0.0, 2.0]
+    assert common.shape == flow.shape
+
+
+def test_neighbours_repeat_the_border() -> None:
+    flow = torch.arange(12.0).view(1, 1, 3, 4).expand(1, 2, 3, 4)
+    right, left, below, above = neighbours(flow, 1)
+    assert right[0, 0, 0].tolist() == [1, 2, 3, 3] and left[0, 0, 0].tolist() == [0, 0, 1, 2]
+    assert below[0, 0, :, 0].tolist() == [4, 8, 8] and above[0, 0, :, 0].tolist() == [0, 0, 4]
+    assert neighbours(flow, 2)[0][0, 0, 0].tolist() == [2, 3, 3, 3]
+
+
+def test_steps_are_the_eight_around() -> None:
+    found = {tuple(s.flatten().tolist()) for s in steps(torch.zeros(1, 2, 1, 1), 0.5)}
+    assert len(found) == 8 and (0.0, 0.0) not in found
+    assert all(abs(v) in (0, 0.5) for pair in found for v in pair)
