@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dvc_codec.networks.blocks import activate, conv
 from dvc_codec.networks.propagation import CELL, Propagation
-from dvc_codec.networks.warp import enlarge, smooth, warp
+from dvc_codec.networks.warp import enlarge, quarter_samples, smooth, warp
 
 GRID = 4  # luma pixels per flow cell; flow values are in cells
 
@@ -142,7 +142,13 @@ def match_pyramid(
     return flow * (scale / cell)
 
 
-def least_squares(reference: Tensor, current: Tensor, flow: Tensor, pull: Tensor) -> Tensor:
+def least_squares(
+    reference: Tensor,
+    current: Tensor,
+    flow: Tensor,
+    pull: Tensor,
+    samples: Tensor | None = None,
+) -> Tensor:
     """One step to where the squared error of 12x12 windows is least, by the picture's gradients.
 
     Args:
@@ -150,6 +156,7 @@ def least_squares(reference: Tensor, current: Tensor, flow: Tensor, pull: Tensor
         flow: (B, 2, H/4, W/4) in cells of that grid.
         pull: (B, 1, 1), weight of the distance from the neighbours' mean, in squared gradient:
             holds cells without texture.
+        samples: the reference's quarter samples, where they are known already.
 
     Returns:
         The flow, moved by at most a pixel.
@@ -157,7 +164,7 @@ def least_squares(reference: Tensor, current: Tensor, flow: Tensor, pull: Tensor
     Source: Lucas and Kanade, An Iterative Image Registration Technique (IJCAI 1981); the pull as in
     Horn and Schunck, Determining Optical Flow (1981).
     """
-    moved = warp(reference, enlarge(flow, GRID), "sharp", GRID)
+    moved = warp(reference, enlarge(flow, GRID), "sharp", GRID, samples)
     padded = F.pad(moved, (1, 1, 1, 1), mode="replicate")
     dx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) * 0.5
     dy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) * 0.5
@@ -182,11 +189,12 @@ def find(reference: Tensor, current: Tensor, expected: Tensor, lagrangian: Tenso
     flow = match_pyramid(reference, current, expected, penalty, margin)
     cells = CELL // GRID
     flow, likely = (F.avg_pool2d(x * GRID, cells) for x in (flow, expected))
-    flow = Propagation(reference, current, likely, lagrangian).search(flow)
+    samples = quarter_samples(reference)
+    flow = Propagation(samples, current, likely, lagrangian).search(flow)
     flow = enlarge(flow, cells) / GRID
     pull = (PULL / lagrangian.sqrt()).view(-1, 1, 1)
     for _ in range(ITERATIONS):
-        flow = least_squares(reference, current, flow, pull)
+        flow = least_squares(reference, current, flow, pull, samples)
     return flow
 
 

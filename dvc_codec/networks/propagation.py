@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dvc_codec.networks.warp import double, fetch, smooth
+from dvc_codec.networks.warp import SAMPLES, fetch, smooth
 
 CELL = 8  # luma pixels
 WINDOW = 16  # that a candidate is judged by
@@ -28,16 +28,17 @@ class Propagation:
     """One picture's search.
 
     Args:
-        reference, current: luma (B, 1, H, W), H and W multiples of 16.
+        samples: the reference's luma, its quarter samples (B, 1, 4H, 4W); H and W multiples of 16.
+        current: luma (B, 1, H, W).
         expected: (B, 2, H/8, W/8) in pixels: what costs nothing. Roughness is that of the distance
             from it.
         lagrangian: (B,).
     """
 
     def __init__(
-        self, reference: Tensor, current: Tensor, expected: Tensor, lagrangian: Tensor
+        self, samples: Tensor, current: Tensor, expected: Tensor, lagrangian: Tensor
     ) -> None:
-        self.doubled = double(reference)
+        self.samples = samples
         self.expected = expected
         self.roughness = (ROUGHNESS / lagrangian).view(-1, 1, 1, 1)
         h, w = current.shape[-2:]
@@ -53,11 +54,11 @@ class Propagation:
         H/8, W/8).
         """
         per_cell = CELL // SAMPLING
-        h, w = self.doubled.shape[-2:]
+        h, w = self.samples.shape[-2:]
         each = F.interpolate(flow, scale_factor=per_cell, mode="nearest")
-        x = (self.x + each[:, 0]) * (4 / (w - 1)) - 1
-        y = (self.y + each[:, 1]) * (4 / (h - 1)) - 1
-        error = (fetch(self.doubled, torch.stack((x, y), -1)) - self.current).square_()
+        x = (self.x + each[:, 0]) * (2 * SAMPLES / (w - 1)) - 1
+        y = (self.y + each[:, 1]) * (2 * SAMPLES / (h - 1)) - 1
+        error = (fetch(self.samples, torch.stack((x, y), -1)) - self.current).square_()
         window = WINDOW // SAMPLING
         return F.avg_pool2d(
             error, window, per_cell, (window - per_cell) // 2, count_include_pad=False

@@ -11,11 +11,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-HALF_SAMPLE = (40 / 64, -11 / 64, 4 / 64, -1 / 64)  # by distance, both sides
+SAMPLES = 4  # to a pixel, of :func:`quarter_samples`
+QUARTER = (-1, 4, -10, 58, 17, -5, 1, 0)  # /64, of the samples from -3 to 4
+HALF = (-1, 4, -11, 40, 40, -11, 4, -1)
+TAPS = (QUARTER, HALF, QUARTER[::-1])
 
 
 def warp(
-    picture: Tensor, flow: Tensor, mode: Literal["bilinear", "sharp"] = "bilinear", unit: float = 1
+    picture: Tensor,
+    flow: Tensor,
+    mode: Literal["bilinear", "sharp"] = "bilinear",
+    unit: float = 1,
+    samples: Tensor | None = None,
 ) -> Tensor:
     """Fetch ``picture`` at positions displaced by ``flow`` (backward warping).
 
@@ -23,17 +30,21 @@ def warp(
         picture: (B, C, H, W), any range, float32.
         flow: (B, 2, H, W) in ``unit`` pixels of ``picture``; x first. Flow (1, 0) with unit 1 reads
             the pixel to the right.
-        mode: "bilinear", or "sharp": bilinear between samples and half samples of :func:`double`.
-            A chain of warps blurs: after 12 frames of `car` sharp is 1.4 dB better than bicubic.
+        mode: "bilinear", or "sharp": bilinear between :func:`quarter_samples`. A chain of warps
+            blurs; this one least (docs/experiments.md#sharp).
         unit: pixels that a flow of 1 stands for.
+        samples: the picture's quarter samples, where they are known already.
 
     Returns:
         (B, C, H, W).
 
     Source: Lu et al., DVC (CVPR 2019), section 3.4.
     """
-    source, samples = (double(picture), 2) if mode == "sharp" else (picture, 1)
-    moved = fetch(source, _positions(flow.to(picture.dtype), unit, samples))
+    if mode == "sharp":
+        source, finer = quarter_samples(picture) if samples is None else samples, SAMPLES
+    else:
+        source, finer = picture, 1
+    moved = fetch(source, _positions(flow.to(picture.dtype), unit, finer))
     # normalised positions are a ten-thousandth of a pixel off: not the identity to the bit
     idle = (flow[:, :1] == 0) & (flow[:, 1:] == 0)
     if not moved.requires_grad:
@@ -46,37 +57,42 @@ def fetch(picture: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
-def double(picture: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, C, 2H, 2W): sample (2y, 2x) is the picture's (y, x), those between are
-    half samples, the border repeated.
+def quarter_samples(picture: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, C, 4H, 4W): sample (4y, 4x) is the picture's (y, x), those between are
+    interpolated, and the border is repeated.
 
-    Source: the eight taps of ITU-T H.265, 8.5.3.3.3.1.
+    Source: the luma filters of ITU-T H.265, 8.5.3.3.3.1.
     """
-    right, below = _half_samples(picture, -1), _half_samples(picture, -2)
-    both = _half_samples(right, -2)
+    columns = [picture, *_between(picture, -1)]
+    samples = [[column, *_between(column, -2)] for column in columns]  # by x, then by y
     if torch.is_grad_enabled():
-        rows = [torch.stack(pair, -1).flatten(-2) for pair in ((picture, right), (below, both))]
+        rows = [torch.stack(of_row, -1).flatten(-2) for of_row in zip(*samples, strict=True)]
         return torch.stack(rows, -2).flatten(-3, -2)
     b, c, h, w = picture.shape
-    doubled = picture.new_empty(b, c, 2 * h, 2 * w)
-    doubled[..., ::2, ::2], doubled[..., ::2, 1::2] = picture, right
-    doubled[..., 1::2, ::2], doubled[..., 1::2, 1::2] = below, both
-    return doubled
+    whole = picture.new_empty(b, c, SAMPLES * h, SAMPLES * w)
+    for x, column in enumerate(samples):
+        for y, sample in enumerate(column):
+            whole[..., y::SAMPLES, x::SAMPLES] = sample
+    return whole
 
 
-def _half_samples(x: Tensor, dim: int) -> Tensor:
-    """What lies half a sample further along ``dim`` (-1: right of, -2: below each)."""
-    reach, size = len(HALF_SAMPLE), x.shape[dim]
-    margin = (reach - 1, reach) if dim == -1 else (0, 0, reach - 1, reach)
-    padded = F.pad(x, margin + (0, 0) * (dim == -1), mode="replicate")
-    total: Tensor | None = None
-    for distance, tap in enumerate(HALF_SAMPLE):
-        left, right = reach - 1 - distance, reach + distance
-        pair = padded.narrow(dim, left, size) + padded.narrow(dim, right, size)
-        total = pair.mul_(tap) if total is None else total.add_(pair, alpha=tap)
-    assert total is not None
-    total.narrow(dim, size - 1, 1).copy_(x.narrow(dim, size - 1, 1))  # outside repeats the border
-    return total
+def _between(x: Tensor, dim: int) -> list[Tensor]:
+    """What lies a quarter, a half and three quarters further along ``dim`` (-1: right of, -2: below
+    each).
+    """
+    size, before, after = x.shape[dim], 3, 4
+    padded = F.pad(x, (before, after, 0, 0) if dim == -1 else (0, 0, before, after), "replicate")
+    found = []
+    for taps in TAPS:
+        total: Tensor | None = None
+        for place, tap in enumerate(taps):
+            if tap:
+                part = padded.narrow(dim, place, size)
+                total = part * (tap / 64) if total is None else total.add_(part, alpha=tap / 64)
+        assert total is not None
+        total.narrow(dim, -1, 1).copy_(x.narrow(dim, -1, 1))  # outside repeats the border
+        found.append(total)
+    return found
 
 
 def _positions(flow: Tensor, unit: float, samples: int) -> Tensor:

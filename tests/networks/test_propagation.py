@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from dvc_codec.networks.propagation import CELL, Propagation, most_common, neighbours, steps
+from dvc_codec.networks.warp import quarter_samples
 from tests.networks.test_flow import texture
 
 LAMBDA = torch.tensor([1024.0])
@@ -36,7 +37,7 @@ def test_what_some_cells_know_spreads() -> None:
     reference, current = shifted(9, -5)
     known = everywhere(0, 0, current)
     known[0, :, 4:7, 6:9] = torch.tensor([9.0, -5.0])[:, None, None]
-    found = Propagation(reference, current, known * 0, LAMBDA * 4).search(known)
+    found = Propagation(quarter_samples(reference), current, known * 0, LAMBDA * 4).search(known)
     assert torch.equal(found[..., 2:9, 4:11], everywhere(9, -5, current)[..., 2:9, 4:11])
 
 
@@ -44,14 +45,16 @@ def test_what_most_of_the_picture_does_is_tried_everywhere() -> None:
     reference, current = shifted(9, -5)
     start = everywhere(9, -5, current)
     start[0, :, 2:5, 2:5] = 3.0
-    flow = Propagation(reference, current, everywhere(0, 0, current), LAMBDA).search(start)
+    flow = Propagation(
+        quarter_samples(reference), current, everywhere(0, 0, current), LAMBDA
+    ).search(start)
     assert torch.equal(flow[..., 2:-2, 2:-2], everywhere(9, -5, current)[..., 2:-2, 2:-2])
 
 
 @pytest.mark.parametrize("right", [(0.0, 0.0), (7.0, 3.0)])
 def test_zero_and_what_is_expected_are_tried(right: tuple[float, float]) -> None:
     reference, current = shifted(int(right[0]), int(right[1]))
-    search = Propagation(reference, current, everywhere(*right, current), LAMBDA)
+    search = Propagation(quarter_samples(reference), current, everywhere(*right, current), LAMBDA)
     flow = search.search(everywhere(-20, 11, current))
     assert torch.equal(flow[..., 2:-2, 2:-2], everywhere(*right, current)[..., 2:-2, 2:-2])
 
@@ -60,7 +63,7 @@ def test_quarters_of_a_pixel_are_found() -> None:
     before, after = texture((0, 0)), texture((0.75, -0.25))
     still = everywhere(0, 0, before)
     with torch.no_grad():
-        flow = Propagation(before, after, still, LAMBDA * 4).search(still)
+        flow = Propagation(quarter_samples(before), after, still, LAMBDA * 4).search(still)
     assert flow[..., 3:-3, 3:-3].mean((0, 2, 3)).tolist() == pytest.approx([-0.75, 0.25], abs=0.02)
 
 
@@ -68,7 +71,7 @@ def test_in_a_flat_picture_motion_comes_closer_to_what_is_expected() -> None:
     grey = torch.zeros(1, 1, 64, 64)
     expected = everywhere(1.5, -2, grey)
     start = torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(1)) * 4
-    flow = Propagation(grey, grey, expected, LAMBDA).search(start)
+    flow = Propagation(quarter_samples(grey), grey, expected, LAMBDA).search(start)
     assert float((flow - expected).abs().mean()) < 0.6 * float((start - expected).abs().mean())
 
 
@@ -80,14 +83,16 @@ def test_every_sample_is_searched_for_itself() -> None:
     start[:, :, 4, 4] = 0
     zero = everywhere(0, 0, current)
     lagrangian = torch.tensor([4096.0, 64.0])
-    both = Propagation(reference, current, zero, lagrangian).search(start)
-    alone = Propagation(two[0], two[1], zero[1:], lagrangian[1:]).search(start[1:])
+    both = Propagation(quarter_samples(reference), current, zero, lagrangian).search(start)
+    alone = Propagation(quarter_samples(two[0]), two[1], zero[1:], lagrangian[1:]).search(start[1:])
     torch.testing.assert_close(both[1:], alone)
 
 
 def test_an_error_is_that_of_the_window() -> None:
     reference, current = shifted(0, 0)
-    search = Propagation(reference, current + 0.1, everywhere(0, 0, current), LAMBDA)
+    search = Propagation(
+        quarter_samples(reference), current + 0.1, everywhere(0, 0, current), LAMBDA
+    )
     error = search.error(everywhere(0, 0, current))
     torch.testing.assert_close(error, torch.full_like(error, 0.01), atol=1e-4, rtol=0)
 

@@ -33,21 +33,31 @@ def encode_to_size(
         gop: longest group of pictures.
 
     Returns:
-        The point (CRF or QP) that was used, to a hundredth where the anchor takes decimals.
+        The point (CRF or QP) that came nearest, to a hundredth where the anchor takes decimals.
     """
     anchor = anchor_named(name)
     sizes = {p.point: math.log(p.file_bytes) for p in known}
-    goal, tried = math.log(wanted), 0
-    while True:
-        point = _where(sizes, goal)
-        point = round(point, 2) if anchor.decimals else float(round(point))
+    goal = math.log(wanted)
+
+    def encode(point: float) -> float:
         command = anchor.encode_command(Path(source.name), Path(target.name), point, gop)
         run_command(command, source.parent)
-        size = target.stat().st_size
-        tried += 1
-        if abs(size / wanted - 1) <= NEAR or tried == ATTEMPTS or point in sizes:
-            return point
-        sizes[point] = math.log(size)
+        return math.log(target.stat().st_size)
+
+    missed: dict[float, float] = {}  # by how much, of the points tried here
+    for _ in range(ATTEMPTS):
+        point = _where(sizes, goal)
+        point = round(point, 2) if anchor.decimals else float(round(point))
+        if point in missed:
+            break
+        sizes[point] = encode(point)
+        missed[point] = abs(sizes[point] - goal)
+        if missed[point] <= NEAR:
+            break
+    nearest = min(missed, key=missed.__getitem__)
+    if nearest != next(reversed(missed)):  # small pictures: size may jump past the goal
+        encode(nearest)
+    return nearest
 
 
 def _where(sizes: dict[float, float], goal: float) -> float:
