@@ -6,7 +6,7 @@
 Symbols become bytes, and bytes symbols, in :mod:`dvc_codec.codec.symbols`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, cast
 
@@ -19,7 +19,7 @@ from dvc_codec.entropy.coder import LARGEST, escape_bits
 from dvc_codec.entropy.law import LEVELS, bits_of_zero_and_slope
 from dvc_codec.entropy.prior import FramePrior, PFramePrior
 from dvc_codec.entropy.quantise import choose, with_gradient
-from dvc_codec.entropy.scale import index_of
+from dvc_codec.entropy.scale import CodingStep, index_of
 from dvc_codec.entropy.tables import ALPHABET, REACH, Tables
 from dvc_codec.networks.interface import Network, P, Prediction, R
 from dvc_codec.networks.p_frame import Latents, PFrameNetwork
@@ -35,7 +35,14 @@ class Cost(Protocol):
     def __call__(self, symbols: Tensor, cells: Tensor | None = None) -> Tensor: ...
 
 
-CostOf = Callable[[str, Tensor], Cost]  # (plane, fine levels) -> Cost
+class CostOf(Protocol):
+    """The costs of a plane's symbols that are coded with these fine levels; ``channels``: which of
+    the plane's they are of, None: all.
+    """
+
+    def __call__(self, plane: str, fine: Tensor, channels: Tensor | None = None) -> Cost: ...
+
+
 Quantiser = Literal["rdo", "round", "noise"]
 
 
@@ -97,7 +104,7 @@ class Coded:
     fine: Mapping[str, Tensor]
 
 
-def law_costs(_: str, fine: Tensor) -> Cost:
+def law_costs(plane: str, fine: Tensor, channels: Tensor | None = None) -> Cost:
     """Costs under the law itself: what training uses."""
 
     def cost(symbols: Tensor, cells: Tensor | None = None) -> Tensor:
@@ -107,7 +114,7 @@ def law_costs(_: str, fine: Tensor) -> Cost:
     return cost
 
 
-def noise_costs(_: str, fine: Tensor) -> Cost:
+def noise_costs(plane: str, fine: Tensor, channels: Tensor | None = None) -> Cost:
     """Costs of symbols with uniform noise: the law's probabilities, linear between integers.
 
     That is the law's histogram seen through the noise. Bits that are linear between integers would
@@ -129,16 +136,18 @@ def table_costs(prior: FramePrior, tables: Mapping[str, Tables]) -> CostOf:
     escapes = torch.from_numpy(escape_bits(np.arange(REACH + 1024, dtype=np.float32)))
     groups = {p.name: torch.tensor(p.groups) for p in prior.planes}
 
-    def of(name: str, fine: Tensor) -> Cost:
+    def of(plane: str, fine: Tensor, channels: Tensor | None = None) -> Cost:
         index = index_of(fine)
-        table, group = lengths[name], groups[name]
-        channels, area = len(group), fine[0, 0].numel()
+        table, group = lengths[plane], groups[plane]
+        if channels is not None:
+            group = group[channels]
+        area = fine[0, 0].numel()
 
         def cost(symbols: Tensor, cells: Tensor | None = None) -> Tensor:
             if cells is None:
                 here, mine = index, group.view(1, -1, 1, 1)
             else:
-                here, mine = index.flatten()[cells], group[(cells // area) % channels]
+                here, mine = index.flatten()[cells], group[(cells // area) % len(group)]
             row = (mine * LEVELS + here) * ALPHABET + REACH
             magnitudes = symbols.abs().long().clamp(max=len(escapes) - 1)
             bits = table[row + symbols.clamp(-REACH, REACH).long()] + escapes[magnitudes]
@@ -254,25 +263,24 @@ def _choose_in_steps(
     """
     scale = codec.prior.scale(name)
     wanted = latents.detach()
-    trade = codec.trade * weight
 
-    def quantise(left: Tensor, levels: Tensor) -> Tensor:
+    def quantise(left: Tensor, levels: Tensor, part: CodingStep) -> Tensor:
         if codec.quantiser == "rdo":
-            return choose(left, costs(name, levels.detach()), trade)
+            trade = codec.trade * (part.of(weight) if isinstance(weight, Tensor) else weight)
+            return choose(left, costs(name, levels.detach(), part.channels), trade)
         if codec.quantiser == "noise" and latents.requires_grad:
             return left + torch.rand_like(left) - 0.5
         return left.round() * (index_of(levels) > 0)  # at the lowest scale nothing is sent
 
     sent = torch.zeros_like(wanted)
     means: Tensor | float = 0.0
-    fine = None
+    fine = torch.zeros_like(wanted)
     height, width = latents.shape[-2:]
-    for number, mask in enumerate(scale.masks(height, width, latents.device)):
+    for number, part in enumerate(scale.steps(height, width, latents.device)):
         mean, levels = scale.step(number, before, side, sent, means + sent)
-        left = (wanted - mean).clamp(-LARGEST, LARGEST)
-        sent = torch.where(mask, quantise(left, levels), sent)
+        left = (part.of(wanted) - mean).clamp(-LARGEST, LARGEST)
+        sent = part.put(sent, quantise(left, levels, part))
         if isinstance(mean, Tensor):
-            means = torch.where(mask, mean, means)
-        fine = levels if fine is None else torch.where(mask, levels, fine)
-    assert fine is not None
+            means = part.put(torch.zeros_like(sent) + means, mean)
+        fine = part.put(fine, levels)
     return means, sent, fine

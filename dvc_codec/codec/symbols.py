@@ -7,6 +7,7 @@ symbols, sent, tables = read(prior, tables, data, past)
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -33,14 +34,14 @@ def collect(
     A symbol of scale index 0 is not sent, and must be zero.
     """
 
-    def step(plane: Plane, cells: Integers) -> Step:
-        ids = _table_ids(plane, levels[plane.name], cells)
-        values = _cells(sent[plane.name].to(torch.int64), cells)
+    def step(plane: Plane, part: Part) -> Step:
+        ids = _table_ids(plane, levels[plane.name].flatten(2)[0, part.channels], part)
+        values = _cells(sent[plane.name].to(torch.int64).flatten(2)[0, part.channels], part)
         coded = ids >= 0
         return ids[coded], values[coded]
 
     return {
-        plane.name: [step(plane, cells) for cells in _steps(prior.scale(plane.name), plane_sent)]
+        plane.name: [step(plane, part) for part in _steps(prior.scale(plane.name), plane_sent)]
         for plane in prior.planes
         for plane_sent in [sent[plane.name]]
     }
@@ -94,19 +95,19 @@ def read(
         scale, side, before = prior.scale(name), prior.side(name, now, past), past[name]
         sent, values = before.new_zeros(before.shape), before.new_zeros(before.shape)
         steps: list[Step] = []
-        for number, cells in enumerate(_steps(scale, before)):
+        for number, part in enumerate(_steps(scale, before)):
             mean, levels = scale.step(number, before, side, sent, values)
-            ids = _table_ids(plane, levels, cells)
+            ids = _table_ids(plane, levels[0].flatten(1), part)
             coded = ids >= 0
             decoded = np.zeros(len(ids), np.int64)
             decoded[coded] = reader.read(tables[name], ids[coded])
             steps.append((ids[coded], decoded[coded]))
-            new = torch.from_numpy(decoded.reshape(plane.channels, -1)).to(before.dtype)
-            at = torch.from_numpy(cells)
-            sent.view(plane.channels, -1)[:, at] = new
+            new = torch.from_numpy(decoded.reshape(len(part.channels), -1)).to(before.dtype)
+            at = torch.from_numpy(part.channels)[:, None], torch.from_numpy(part.cells)[None]
+            sent.view(plane.channels, -1)[at] = new
             if isinstance(mean, Tensor):
-                new = new + mean.reshape(plane.channels, -1)[:, at]
-            values.view(plane.channels, -1)[:, at] = new
+                new = new + mean[0].flatten(1)[:, at[1][0]]
+            values.view(plane.channels, -1)[at] = new
         for ids, decoded in steps:
             adapted[name] = adapted[name].adapt(ids, decoded)
         now[name] = sent
@@ -115,21 +116,39 @@ def read(
     return found, now, adapted
 
 
-def _steps(scale: ScaleModel, plane: Tensor) -> list[Integers]:
-    """Numbers of the cells (row by row) of each coding step."""
-    return [np.flatnonzero(mask.flatten().numpy()) for mask in scale.masks(*plane.shape[-2:])]
+@dataclass(frozen=True)
+class Part:
+    """A coding step: numbers of its channels, and of its cells row by row."""
+
+    channels: Integers
+    cells: Integers
 
 
-def _cells(plane: Tensor, cells: Integers) -> Integers:
-    """The values of these cells, channel by channel, (C * n,)."""
-    flat: NDArray[np.int64] = plane[0].flatten(1).numpy()
-    return flat.take(cells, axis=1).ravel()
+def _steps(scale: ScaleModel, plane: Tensor) -> list[Part]:
+    """The coding steps of a plane of this shape."""
+    everything = np.arange(plane.shape[1])
+    return [
+        Part(
+            everything if step.channels is None else step.channels.numpy(),
+            np.flatnonzero(step.cells.flatten().numpy()),
+        )
+        for step in scale.steps(*plane.shape[-2:])
+    ]
 
 
-def _table_ids(plane: Plane, levels: Tensor, cells: Integers) -> Integers:
-    """Table id of every cell's symbol, channel by channel; -1 where it is not sent."""
-    index: NDArray[np.uint8] = index_of(levels)[0].flatten(1).numpy()
-    rows = np.asarray(plane.groups, np.int64)[:, None] * LEVELS
-    chosen = index.take(cells, axis=1)
+def _cells(plane: Tensor, part: Part) -> Integers:
+    """The part's cells of a plane of its channels (n, h * w), channel by channel."""
+    flat: NDArray[np.int64] = plane.numpy()
+    return flat.take(part.cells, axis=1).ravel()
+
+
+def _table_ids(plane: Plane, levels: Tensor, part: Part) -> Integers:
+    """Table id of every symbol of a part, channel by channel; -1 where it is not sent.
+
+    ``levels``: fine levels of the part's channels, (n, h * w).
+    """
+    index: NDArray[np.uint8] = index_of(levels).numpy()
+    rows = np.asarray(plane.groups, np.int64)[part.channels, None] * LEVELS
+    chosen = index.take(part.cells, axis=1)
     ids: Integers = np.where(chosen > 0, chosen + rows, -1).ravel()
     return ids

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dvc_codec.entropy.law import FINE, LEVELS
-from dvc_codec.entropy.scale import IntegerConv, ScaleModel, look_up
+from dvc_codec.entropy.scale import CodingStep, IntegerConv, ScaleModel, look_up
 
 STEPS = 5
 BEYOND = float(1 << 20)  # every value: five steps of what the coder can say are 163,890
@@ -85,9 +85,11 @@ class NeighbourScale(ScaleModel):
         self.leave = IntegerConv(hidden, channels, 1, zero=True)
         self._register_tables()
 
-    def masks(self, height: int, width: int, device: torch.device | None = None) -> list[Tensor]:
+    def steps(
+        self, height: int, width: int, device: torch.device | None = None
+    ) -> list[CodingStep]:
         numbers = step_numbers(height, width, device)
-        return [numbers == number for number in range(STEPS)]
+        return [CodingStep(None, numbers == number) for number in range(STEPS)]
 
     def step(
         self, number: int, before: Tensor, side: Tensor, sent: Tensor, values: Tensor

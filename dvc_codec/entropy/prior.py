@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dvc_codec.entropy.frequency import FrequencyScale
 from dvc_codec.entropy.neighbours import NeighbourScale
 from dvc_codec.entropy.scale import IntegerConv, ScaleModel
 from dvc_codec.entropy.tables import ALPHABET, Tables, starting_counts
@@ -25,7 +26,8 @@ Symbols = Mapping[str, Tensor]
 @dataclass(frozen=True)
 class Plane:
     """``groups``: the table group of every channel; ``stride``: luma pixels per symbol; ``side``:
-    channels of side information; ``smooth``: predicted from neighbours.
+    channels of side information; ``smooth``: predicted from neighbours; ``frequencies``: of each
+    channel, where low ones are to be coded first.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Plane:
     stride: int
     side: int
     smooth: bool = False
+    frequencies: tuple[int, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -54,14 +57,15 @@ class FramePrior(nn.Module):
     def __init__(self, planes: tuple[Plane, ...], hidden: int = 32, formula: bool = True) -> None:
         super().__init__()
         self.planes = planes
-        self.scales = nn.ModuleDict(
-            {
-                p.name: NeighbourScale(p.channels, p.side, hidden)
-                if p.smooth
-                else ScaleModel(p.channels, p.side, hidden, formula)
-                for p in planes
-            }
-        )
+
+        def scale(plane: Plane) -> ScaleModel:
+            if plane.smooth:
+                return NeighbourScale(plane.channels, plane.side, hidden)
+            if plane.frequencies:
+                return FrequencyScale(plane.frequencies, plane.side, hidden)
+            return ScaleModel(plane.channels, plane.side, hidden, formula)
+
+        self.scales = nn.ModuleDict({p.name: scale(p) for p in planes})
         for p in planes:
             counts = torch.from_numpy(starting_counts(max(p.groups) + 1))
             self.register_buffer(f"counts_{p.name}", counts)
@@ -135,20 +139,20 @@ class PFramePrior(FramePrior):
     grid = 16
 
     def __init__(self, hidden: int = 32) -> None:
+        def frequencies(size: int, planes: int) -> list[int]:
+            return [u + v for _ in range(planes) for u in range(size) for v in range(size)]
+
         def of(size: int, planes: int, groups: int) -> tuple[int, ...]:
-            return frequency_groups(
-                [u + v for _ in range(planes) for u in range(size) for v in range(size)],
-                size,
-                groups,
-            )
+            return frequency_groups(frequencies(size, planes), size, groups)
 
         motion = of(4, 2, 4)
         detail = tuple(g - 1 for c, g in enumerate(motion) if c % 16)
+        of_detail = tuple(f for c, f in enumerate(frequencies(4, 2)) if c % 16)
         super().__init__(
             (
                 Plane("motion", (0, 0), 16, 1, smooth=True),
-                Plane("motion_detail", detail, 16, 3),
-                Plane("luma", of(8, 1, 7), 8, 2),
+                Plane("motion_detail", detail, 16, 3, frequencies=of_detail),
+                Plane("luma", of(8, 1, 7), 8, 2, frequencies=tuple(frequencies(8, 1))),
                 Plane("chroma", of(8, 2, 5), 16, 3),
             ),
             hidden,

@@ -9,6 +9,8 @@ Units: magnitudes are |symbol|; formula values are 1/200 of a magnitude; fine le
 :mod:`dvc_codec.entropy.law`.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -37,6 +39,26 @@ def first_step_mask(height: int, width: int, device: torch.device | None = None)
     return (y[:, None] + x[None]) % 2 == 0
 
 
+@dataclass(frozen=True)
+class CodingStep:
+    """Symbols of a plane that are coded together: some channels (int64, None: all) of some cells
+    ((height, width) bool).
+    """
+
+    channels: Tensor | None
+    cells: Tensor
+
+    def of(self, plane: Tensor) -> Tensor:
+        """The step's channels of (B, C, h, w)."""
+        return plane if self.channels is None else plane.index_select(1, self.channels)
+
+    def put(self, plane: Tensor, new: Tensor | float) -> Tensor:
+        """``plane`` (B, C, h, w) with the step's symbols from ``new``, which has its channels."""
+        if self.channels is None:
+            return torch.where(self.cells, new, plane)
+        return plane.index_copy(1, self.channels, torch.where(self.cells, new, self.of(plane)))
+
+
 class IntegerConv(nn.Module):
     """3x3 or 1x1 convolution of integers with integer weights: floor(sum(w x) / 128) + bias.
 
@@ -57,11 +79,11 @@ class IntegerConv(nn.Module):
         weight, bias = self.integers()
         weight = weight / WEIGHT_SCALE  # a power of two: sums are as exact as those of integers
         if torch.is_grad_enabled():
-            weight = _straight_through(weight, self.weight)
-            bias = _straight_through(bias, self.bias)
+            weight = straight_through(weight, self.weight)
+            bias = straight_through(bias, self.bias)
         with torch.autocast(x.device.type, enabled=False):
             sums = F.conv2d(x, weight, bias + HALF, padding=weight.shape[-1] // 2)
-        return _straight_through(sums.floor(), sums) if sums.requires_grad else sums.floor_()
+        return straight_through(sums.floor(), sums) if sums.requires_grad else sums.floor_()
 
     def bake(self) -> None:
         """Replace trained weights by the integers they stand for (which float16 holds exactly)."""
@@ -78,7 +100,8 @@ class IntegerConv(nn.Module):
             raise OverflowError(f"sums of this integer network may reach {bound:.0f}, above 2^24")
 
 
-def _straight_through(value: Tensor, gradient_of: Tensor) -> Tensor:
+def straight_through(value: Tensor, gradient_of: Tensor) -> Tensor:
+    """``value`` with the gradient of the other."""
     return value.detach() + (gradient_of - gradient_of.detach())
 
 
@@ -114,25 +137,28 @@ class ScaleModel(nn.Module):
         self.formula_levels: Tensor
         self.log_magnitudes: Tensor
 
-    def masks(self, height: int, width: int, device: torch.device | None = None) -> list[Tensor]:
-        """(height, width) bool each: the cells of every coding step, in order."""
+    def steps(
+        self, height: int, width: int, device: torch.device | None = None
+    ) -> list[CodingStep]:
+        """The coding steps of a plane of this size, in order."""
         first = first_step_mask(height, width, device)
-        return [first, ~first]
+        return [CodingStep(None, first), CodingStep(None, ~first)]
 
     def step(
         self, number: int, before: Tensor, side: Tensor, sent: Tensor, values: Tensor
     ) -> tuple[Tensor | float, Tensor]:
-        """What is expected of the cells of a coding step.
+        """What is expected of the symbols of a coding step.
 
         Args:
-            number: of the step, as in :meth:`masks`.
+            number: of the step, as in :meth:`steps`.
             before: magnitudes sent in the last frame, (B, C, h, w).
             side: integers in [0, 127], (B, side, h, w).
             sent, values: of this frame's earlier steps, 0 elsewhere, (B, C, h, w): what was sent,
                 and what it means, prediction included.
 
         Returns:
-            The prediction that what is sent adds to (0: none), and fine levels.
+            The prediction that what is sent adds to (0: none), and fine levels, of the step's
+            channels.
         """
         if number == 0:
             return 0.0, self.first(before, side)

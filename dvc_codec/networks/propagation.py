@@ -18,10 +18,10 @@ from torch import Tensor
 from dvc_codec.networks.warp import SAMPLES, fetch, smooth
 
 CELL = 8  # luma pixels
-WINDOW = 16  # that a candidate is judged by
+WINDOW = 24  # that a candidate is judged by
 SAMPLING = 2  # of every 2x2 pixels one is looked at; rows are staggered
 ROUGHNESS = 0.6  # over lambda: squared error that a squared pixel beside the neighbours is worth
-ROUGHEST = 0.5  # squared pixels beside the neighbours that count; whoever moves apart, may
+ROUGHEST = 2.0  # squared pixels beside the neighbours that count; whoever moves apart, may
 
 
 class Propagation:

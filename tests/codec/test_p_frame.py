@@ -236,7 +236,7 @@ def test_motion_of_all_the_picture_costs_the_first_step_s_bits(codec: PFrameCode
     values, sent, fine = (
         planes[name] for planes in (frame.coded.symbols, frame.coded.sent, frame.coded.fine)
     )
-    first, *others = codec.prior.scale(name).masks(*values.shape[-2:])
+    first, *others = (s.cells for s in codec.prior.scale(name).steps(*values.shape[-2:]))
     later = torch.stack(others).any(0)
     assert bool((values[:, 0] != 0).all())  # all of it moves
     assert bool((sent[:, 0, first] != 0).all()) and not sent[..., later].any()

@@ -104,7 +104,7 @@ def test_the_first_step_is_predicted_from_nothing() -> None:
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_every_cell_is_coded_once_and_after_its_neighbours(height: int, width: int) -> None:
-    masks = NeighbourScale(2, 1).masks(height, width)
+    masks = [step.cells for step in NeighbourScale(2, 1).steps(height, width)]
     assert len(masks) == STEPS
     assert torch.equal(torch.stack(masks).sum(0), torch.ones(height, width, dtype=torch.int64))
     for number in range(1, STEPS):
@@ -130,7 +130,7 @@ def test_a_step_is_not_told_of_itself_or_of_later_ones() -> None:
     """What stands in cells that are not decoded yet changes nothing in the step's own."""
     model = trained()
     before, side, sent, values = example()
-    masks = model.masks(7, 9)
+    masks = [step.cells for step in model.steps(7, 9)]
     for number in range(STEPS):
         unknown = torch.stack(masks[number:]).any(0)
         with torch.no_grad():

@@ -96,12 +96,12 @@ def block_bits(
         name = plane.name
         values, coded, before = now[name], sent[name], past[name]
         scale, side = prior.scale(name), prior.side(name, sent, past)
-        fine, known = torch.zeros_like(coded), torch.zeros(coded.shape[-2:], dtype=torch.bool)
+        fine, known = torch.zeros_like(coded), torch.zeros_like(coded)
         height, width = coded.shape[-2:]
         values = values[..., :height, :width]
-        for number, mask in enumerate(scale.masks(height, width, coded.device)):
+        for number, part in enumerate(scale.steps(height, width, coded.device)):
             _, levels = scale.step(number, before, side, coded * known, values * known)
-            fine, known = torch.where(mask, levels, fine), known | mask
+            fine, known = part.put(fine, levels), part.put(known, torch.ones_like(levels))
         bits = cost_of(name, fine)(coded).sum(1, keepdim=True)
         total = total + _on_blocks(bits, plane.stride)
     return total[0, 0]
