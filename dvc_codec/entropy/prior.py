@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dvc_codec.entropy.frequency import FrequencyScale
+from dvc_codec.entropy.frequency import Formula, FrequencyScale
 from dvc_codec.entropy.neighbours import NeighbourScale
 from dvc_codec.entropy.scale import IntegerConv, ScaleModel
 from dvc_codec.entropy.tables import ALPHABET, Tables, starting_counts
@@ -116,7 +116,7 @@ class FramePrior(nn.Module):
         Raises OverflowError if parsing could depend on the machine.
         """
         for module in self.modules():
-            if isinstance(module, IntegerConv):
+            if isinstance(module, IntegerConv | Formula):
                 module.bake()
         for p in self.planes:
             self.scale(p.name).check_exact()
