@@ -1,5 +1,5 @@
 """Motion of 8x8 cells by trying candidates at full size: what neighbours found, zero, what is
-expected, what most of the picture does, and small steps.
+expected, what most of the picture does, and small steps. A candidate is judged on 24x24 pixels.
 
 Coarse-to-fine matching goes wrong where detail repeats or is finer than its coarse pictures, and
 never comes back: on `city` its prediction is 29.5 dB where neighbours that learn from each other
@@ -18,7 +18,6 @@ from torch import Tensor
 from dvc_codec.networks.warp import SAMPLES, fetch, smooth
 
 CELL = 8  # luma pixels
-WINDOW = 24  # that a candidate is judged by
 SAMPLING = 2  # of every 2x2 pixels one is looked at; rows are staggered
 ROUGHNESS = 0.6  # over lambda: squared error that a squared pixel beside the neighbours is worth
 ROUGHEST = 2.0  # squared pixels beside the neighbours that count; whoever moves apart, may
@@ -47,22 +46,21 @@ class Propagation:
         rows = y[:, None].expand(-1, len(x))
         columns = x[None] + (y[:, None] // SAMPLING % 2) * (SAMPLING // 2)
         self.current = current[..., rows, columns]
-        self.x, self.y = columns.to(current.dtype), rows.to(current.dtype)
+        # where the pixels looked at are, and a pixel's length, from -1 to 1 across the samples
+        self.unit = current.new_tensor([2 * SAMPLES / (SAMPLES * n - 1) for n in (w, h)])
+        self.places = torch.stack((columns, rows), -1) * self.unit - 1
 
     def error(self, flow: Tensor) -> Tensor:
         """(B, 2, H/8, W/8) in pixels -> mean squared error of the window around each cell, (B, 1,
         H/8, W/8).
         """
-        per_cell = CELL // SAMPLING
-        h, w = self.samples.shape[-2:]
-        each = F.interpolate(flow, scale_factor=per_cell, mode="nearest")
-        x = (self.x + each[:, 0]) * (2 * SAMPLES / (w - 1)) - 1
-        y = (self.y + each[:, 1]) * (2 * SAMPLES / (h - 1)) - 1
-        error = (fetch(self.samples, torch.stack((x, y), -1)) - self.current).square_()
-        window = WINDOW // SAMPLING
-        return F.avg_pool2d(
-            error, window, per_cell, (window - per_cell) // 2, count_include_pad=False
-        )
+        b, _, h, w = flow.shape
+        side = CELL // SAMPLING
+        moves = flow.permute(0, 2, 3, 1)[:, :, None, :, None] * self.unit
+        grid = self.places.view(1, h, side, w, side, 2) + moves
+        error = fetch(self.samples, grid.view(b, h * side, w * side, 2)).sub_(self.current)
+        # the means of windows of three cells are means of cells' means
+        return smooth(F.avg_pool2d(error.square_(), side))
 
     def cost(self, flow: Tensor, error: Tensor, around: Tensor) -> Tensor:
         """Error and roughness: how far from ``around`` a flow is, less what is expected."""

@@ -33,12 +33,12 @@ def shifted(x: int, y: int) -> tuple[Tensor, Tensor]:
 
 
 def test_what_some_cells_know_spreads() -> None:
-    """From 3x3 cells over 3 more on every side, at 2 and 1 cells' distance twice."""
+    """From 5x5 cells over 2 more on every side, at 2 and 1 cells' distance twice."""
     reference, current = shifted(9, -5)
     known = everywhere(0, 0, current)
-    known[0, :, 4:7, 6:9] = torch.tensor([9.0, -5.0])[:, None, None]
+    known[0, :, 3:8, 5:10] = torch.tensor([9.0, -5.0])[:, None, None]
     found = Propagation(quarter_samples(reference), current, known * 0, LAMBDA * 4).search(known)
-    assert torch.equal(found[..., 2:9, 4:11], everywhere(9, -5, current)[..., 2:9, 4:11])
+    assert torch.equal(found[..., 1:10, 3:12], everywhere(9, -5, current)[..., 1:10, 3:12])
 
 
 def test_what_most_of_the_picture_does_is_tried_everywhere() -> None:
