@@ -19,6 +19,8 @@ from tests.moving import noise, panned_texture
 
 Integers = NDArray[np.int64]
 LEVELS, REACH, ONE = 34, 12, 65536
+BANDS = [(0, 1), (2, 3), (4, 6), (7, 14)]  # lowest and highest u + v
+BY_BANDS = ("motion_detail", "luma")
 # luma samples per cell, transform size, transforms, their first channel and end, groups, and how
 # many of these the plane leaves out
 PLANES = {
@@ -117,6 +119,11 @@ def convolve(x: Integers, weight: Integers, bias: Integers) -> Integers:
     return total // 128 + bias[:, None, None]
 
 
+def whole_weights(weights: NDArray[np.float32]) -> Integers:
+    """Of a formula."""
+    return np.clip(np.rint(weights * 128).astype(np.int64), 0, 1023)
+
+
 def logarithm(magnitudes: Integers) -> Integers:
     return np.rint(8 * np.log2(1 + np.minimum(magnitudes, 255))).astype(np.int64)
 
@@ -157,24 +164,64 @@ def from_neighbours(
     return predicted, near, apart
 
 
+def frequencies_of(name: str) -> list[int]:
+    """u + v of every channel."""
+    _, size, transforms, start, end, *_ = PLANES[name]
+    return [u + v for u in range(size) for v in range(size)][start:end] * transforms
+
+
+def bands_of(name: str) -> list[list[int]]:
+    """Channels of every band that has any."""
+    bands = [
+        [c for c, f in enumerate(frequencies_of(name)) if low <= f <= high] for low, high in BANDS
+    ]
+    return [band for band in bands if band]
+
+
+def steps_of(name: str, height: int, width: int) -> list[tuple[list[int], NDArray[np.bool_]]]:
+    """Channels and cells of every step of a plane."""
+    channels = list(range(len(frequencies_of(name))))
+    even = np.indices((height, width)).sum(0) % 2 == 0
+    if name == "motion":
+        cells = [[step_of(y, x) for x in range(width)] for y in range(height)]
+        return [(channels, np.array(cells) == step) for step in range(5)]
+    if name in BY_BANDS:
+        lowest, *higher = bands_of(name)
+        return [(lowest, even), (lowest, ~even), *((band, np.ones_like(even)) for band in higher)]
+    return [(channels, even), (channels, ~even)]
+
+
+def layers_of(name: str) -> list[tuple[str, str]]:
+    """What the weights call the two layers of every step."""
+    if name == "motion":
+        return [("enter", "leave")] * 5
+    if name in BY_BANDS:
+        return [(f"enter.{n}", f"leave.{n}") for n in range(1 + len(bands_of(name)))]
+    return [("first_in", "first_out"), ("second_in", "second_out")]
+
+
 class Parser:
     """Parses the P frames of a group of pictures."""
 
     def __init__(self, weights: dict[str, NDArray[np.float32]], height: int, width: int) -> None:
         self.layers: dict[str, tuple[Integers, Integers]] = {}
+        self.formulas: dict[str, list[tuple[Integers, Integers]]] = {}
         self.counts: dict[str, Integers] = {}
         self.past: dict[str, Integers] = {}
         for name, (stride, _, transforms, start, end, *_) in PLANES.items():
-            layers = (
-                ("enter", "leave")
-                if name == "motion"
-                else ("first_in", "first_out", "second_in", "second_out")
-            )
-            for layer in layers:
+            for layer in {layer for step in layers_of(name) for layer in step}:
                 key = f"scales.{name}.{layer}"
                 weight = np.rint(weights[f"{key}.weight"] * 128).astype(np.int64)
                 bias = np.rint(weights[f"{key}.bias"]).astype(np.int64)
                 self.layers[f"{name}.{layer}"] = np.clip(weight, -127, 127), bias
+            if name in BY_BANDS:
+                self.formulas[name] = [
+                    (
+                        whole_weights(weights[f"scales.{name}.formulas.{step}.own"]),
+                        whole_weights(weights[f"scales.{name}.formulas.{step}.shared"]),
+                    )
+                    for step in range(len(layers_of(name)))
+                ]
             self.counts[name] = weights[f"counts_{name}"].astype(np.int64)
             shape = (transforms * (end - start), height // stride, width // stride)
             self.past[name] = np.zeros(shape, np.int64)
@@ -194,69 +241,79 @@ class Parser:
         return np.concatenate((moved, logarithm(luma[:1]), busy(luma)))
 
     def index(
-        self, name: str, layers: tuple[str, str], formula: Integers, *seen: Integers
+        self, name: str, step: int, formula: Integers, first: list[Integers], last: list[Integers]
     ) -> Integers:
-        """``seen``: input channels, level(f) / 4 to be put behind the first."""
+        """``first``, ``last``: input channels before and after level(f) / 4."""
         mean = 0.002 + 0.12 * np.minimum(formula, 65535) / 200
         level = np.rint(32 * np.log2(mean / 0.0005)).astype(np.int64)
-        enter, leave = (self.layers[f"{name}.{layer}"] for layer in layers)
-        inputs = np.concatenate((seen[0], level // 4, *seen[1:]))
+        enter, leave = (self.layers[f"{name}.{layer}"] for layer in layers_of(name)[step])
+        inputs = np.concatenate((*first, level // 4, *last))
         level = level + convolve(convolve(inputs, *enter).clip(0, 255), *leave)
         return (level.clip(0, 528) + 8) // 16
 
     def step(
         self, name: str, step: int, side: Integers, now: Integers, values: Integers
     ) -> tuple[Integers, Integers]:
-        """Predictions and indices of a plane's cells."""
+        """Predictions and indices of the step's channels."""
+        if name in BY_BANDS:
+            return self.step_of_bands(name, step, side, now)
         before = self.past[name]
         activity = before.sum(0, keepdims=True)
         formula = 400 * before + 100 * around(before) + 16 * activity + 8 * around(activity)
-        seen = [side, logarithm(before)]
+        last = [logarithm(before)]
         if name == "motion":
             predicted, near, apart = from_neighbours(values, now, step)
             which = np.zeros((5, *now.shape[1:]), np.int64)
             which[step] = 64
-            seen += [logarithm(now), logarithm(near), logarithm(apart), which]
+            last += [logarithm(now), logarithm(near), logarithm(apart), which]
             formula = formula // 4 + 60 * near + 60 * apart
-            return predicted, self.index(name, ("enter", "leave"), formula, *seen)
-        if step == 0:
-            return 0 * now, self.index(name, ("first_in", "first_out"), formula, *seen)
-        formula = formula // 2 + 240 * around(now) + 30 * around(now.sum(0, keepdims=True))
-        seen.append(logarithm(now))
-        return 0 * now, self.index(name, ("second_in", "second_out"), formula, *seen)
+            return predicted, self.index(name, step, formula, [side], last)
+        if step == 1:
+            formula = formula // 2 + 240 * around(now) + 30 * around(now.sum(0, keepdims=True))
+            last.append(logarithm(now))
+        return 0 * now, self.index(name, step, formula, [side], last)
+
+    def step_of_bands(
+        self, name: str, step: int, side: Integers, now: Integers
+    ) -> tuple[Integers, Integers]:
+        bands, before = bands_of(name), self.past[name]
+        mine = bands[max(step - 1, 0)]
+        lower = bands[:step] if step < 2 else bands[: step - 1]
+        known = now[sorted(c for band in lower for c in band)]
+        own, everything = before[mine], before.sum(0, keepdims=True)
+        shared = np.concatenate((everything, around(everything), known, around(known)))
+        p, q = self.formulas[name][step]
+        formula = np.einsum("oi,ihw->ohw", q, shared)
+        formula += p[:, 0, None, None] * own + p[:, 1, None, None] * around(own)
+        active = np.stack([before[band].sum(0) for band in bands])
+        first, last = [side, logarithm(active)], [logarithm(own), logarithm(known)]
+        return 0 * own, self.index(name, step, formula, first, last)
 
     def frame(self, payload: bytes) -> dict[str, Integers]:
         """Values of every plane."""
         coder = RangeDecoder(payload)
         now: dict[str, Integers] = {}
         result: dict[str, Integers] = {}
-        for name, (_, size, transforms, start, end, groups, lowest) in PLANES.items():
-            frequencies = [u + v for u in range(size) for v in range(size)][start:end]
+        for name, (_, size, *_, groups, lowest) in PLANES.items():
             group = np.array(
                 [
                     min(groups - 1, int(math.log2(f + 1) * groups / math.log2(2 * size))) - lowest
-                    for f in frequencies * transforms
+                    for f in frequencies_of(name)
                 ]
             )
             side = self.side(name, now)
             values, found = np.zeros((2, *self.past[name].shape), np.int64)
             counts = self.counts[name].copy()
-            if name == "motion":
-                steps = [
-                    [step_of(y, x) for x in range(found.shape[2])] for y in range(found.shape[1])
-                ]
-            else:
-                steps = (np.indices(found.shape[1:]).sum(0) % 2).tolist()
-            for step in range(5 if name == "motion" else 2):
-                cells = np.array(steps) == step
+            for step, (channels, cells) in enumerate(steps_of(name, *found.shape[1:])):
                 predicted, indices = self.step(name, step, side, np.abs(found), values)
                 index = indices[:, cells]
-                table = (index + group[:, None] * LEVELS).ravel()
+                table = (index + group[channels, None] * LEVELS).ravel()
                 sent = index.ravel() > 0
                 read = np.zeros(len(table), np.int64)
                 read[sent] = read_step(coder, self.counts[name], table[sent])
-                found[:, cells] = read.reshape(index.shape)
-                values[:, cells] = predicted[:, cells] + found[:, cells]
+                at = np.array(channels)[:, None], np.flatnonzero(cells)[None]
+                found.reshape(len(found), -1)[at] = read.reshape(index.shape)
+                values.reshape(len(found), -1)[at] = predicted[:, cells] + read.reshape(index.shape)
                 cell = np.clip(read[sent], -REACH, REACH) + REACH
                 np.add.at(counts, (table[sent], cell), ONE)
             self.counts[name] = counts
@@ -271,7 +328,9 @@ def trained_a_little(codec: PFrameCodec) -> PFrameCodec:
     with torch.no_grad():
         for name, parameter in codec.prior.named_parameters():
             parameter.add_(0.15 * torch.randn_like(parameter))
-            if name.endswith(("out.bias", "leave.bias")):
+            if "formulas" in name:
+                parameter[0, 0] = 9  # above the largest; noise has put others below 0
+            if name.endswith(".bias") and ("out" in name or "leave" in name):
                 parameter.add_(15 * torch.randn_like(parameter) - 20)
     codec.prior.bake()
     return codec
