@@ -72,7 +72,7 @@ def load_model(path: Path | None = None, *, fast: bool | None = None) -> Model:
 
 
 def untrained_model(fast: bool = False) -> Model:
-    """The codec as it is before training: block matching, DCT, formulas.
+    """The codec as it is before training: motion search, DCT, formulas.
 
     Files of it name the SHA-256 of its name.
     """

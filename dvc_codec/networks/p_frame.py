@@ -5,7 +5,7 @@ call it.
     finish
 
 Everything learned starts as a correction that is zero, so the untrained network is a working codec:
-block matching, DCT, closed-form steps (design.md, section 3). Where symbols are chosen is not
+motion search, DCT, closed-form steps (design.md, section 3). Where symbols are chosen is not
 decided here.
 """
 

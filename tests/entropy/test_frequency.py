@@ -402,7 +402,6 @@ def test_without_baking_float16_would_change_levels() -> None:
     assert not all(map(torch.equal, before, everything(model, *inputs)))
 
 
-@pytest.mark.xfail(reason="FramePrior.bake leaves formulas as they are", strict=True)
 def test_a_prior_bakes_its_formulas() -> None:
     prior = FramePrior((Plane("some", (0,) * 64, 8, SIDE, frequencies=tuple(FREQUENCIES)),))
     prior.scales["some"] = model = learned_to_the_edge()

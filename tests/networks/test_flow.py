@@ -1,4 +1,4 @@
-"""Block matching finds known motion, with nothing trained."""
+"""The search finds known motion, with nothing trained."""
 
 import math
 
