@@ -17,7 +17,7 @@ from dvc_codec.networks.rate import (
     rate_index,
     residual_scale,
 )
-from dvc_codec.networks.residual import FINER
+from dvc_codec.networks.residual import FINER, FINER_CHROMA
 
 
 @pytest.mark.parametrize(("index", "value"), [(0, 64), (21, 256), (42, 1024), (63, 4096)])
@@ -57,7 +57,8 @@ def test_steps_obey_the_high_rate_optimum(index: int) -> None:
         luma, chroma = network.luma_steps(rate), network.chroma_steps(rate)
     assert luma.shape == (1, 64, 1, 1) and chroma.shape == (1, 128, 1, 1)
     assert lam * (6 / 8) * float(luma[0, 0]) ** 2 == pytest.approx(TRADE * FINER**2, rel=5e-3)
-    assert lam * (1 / 2) * float(chroma[0, 0]) ** 2 == pytest.approx(TRADE * FINER**2, rel=5e-3)
+    step = lam * (1 / 2) * float(chroma[0, 0]) ** 2
+    assert step == pytest.approx(TRADE * FINER_CHROMA**2, rel=5e-3)
     assert float(residual_scale(rate)) * FINER == pytest.approx(float(luma[0, 0]), rel=1e-5)
 
 
