@@ -103,11 +103,11 @@ def read(
             decoded[coded] = reader.read(tables[name], ids[coded])
             steps.append((ids[coded], decoded[coded]))
             new = torch.from_numpy(decoded.reshape(len(part.channels), -1)).to(before.dtype)
-            at = torch.from_numpy(part.channels)[:, None], torch.from_numpy(part.cells)[None]
-            sent.view(plane.channels, -1)[at] = new
+            channels, cells = torch.from_numpy(part.channels)[:, None], torch.from_numpy(part.cells)
+            sent.view(plane.channels, -1)[channels, cells] = new
             if isinstance(mean, Tensor):
-                new = new + mean[0].flatten(1)[:, at[1][0]]
-            values.view(plane.channels, -1)[at] = new
+                new = new + mean[0].flatten(1)[:, cells]
+            values.view(plane.channels, -1)[channels, cells] = new
         for ids, decoded in steps:
             adapted[name] = adapted[name].adapt(ids, decoded)
         now[name] = sent

@@ -75,9 +75,7 @@ class Formula(nn.Module):
         """Replace the weights by the integers they stand for (float16 keeps them)."""
         with torch.no_grad():
             for weight in (self.own, self.shared):
-                weight.copy_(
-                    (weight * WEIGHT_SCALE).round().clamp(0, LARGEST_WEIGHT) / WEIGHT_SCALE
-                )
+                weight.copy_(self.integers(weight) / WEIGHT_SCALE)
 
 
 class FrequencyScale(ScaleModel):

@@ -179,9 +179,12 @@ def least_squares(
     return flow + move.clamp(-1, 1) / GRID
 
 
-def find(reference: Tensor, current: Tensor, expected: Tensor, lagrangian: Tensor) -> Tensor:
+def find(
+    reference: Tensor, samples: Tensor, current: Tensor, expected: Tensor, lagrangian: Tensor
+) -> Tensor:
     """All that is computed and not learned: coarse to fine, then cells that learn from each other,
-    then least squares. Arguments and result as :class:`FlowEstimator`.
+    then least squares. Arguments and result as :class:`FlowEstimator`; ``samples``: the reference's
+    quarter samples.
     """
     # 3e-2 / lambda: the penalty that measured best, tied to what a bit of motion is worth
     penalty = (3e-2 / lagrangian).clamp(max=3e-4).view(-1, 1, 1, 1)
@@ -189,7 +192,6 @@ def find(reference: Tensor, current: Tensor, expected: Tensor, lagrangian: Tenso
     flow = match_pyramid(reference, current, expected, penalty, margin)
     cells = CELL // GRID
     flow, likely = (F.avg_pool2d(x * GRID, cells) for x in (flow, expected))
-    samples = quarter_samples(reference)
     flow = Propagation(samples, current, likely, lagrangian).search(flow)
     flow = enlarge(flow, cells) / GRID
     pull = (PULL / lagrangian.sqrt()).view(-1, 1, 1)
@@ -212,8 +214,9 @@ class FlowEstimator(nn.Module):
     ) -> Tensor:
         """Luma (B, 1, H, W) x 2, lambda (B,) -> flow (B, 2, H/4, W/4) in cells of the 1/4 grid."""
         with torch.no_grad():
-            flow = find(reference, current, expected, lagrangian)
-            error = current - warp(reference, enlarge(flow, GRID), "sharp", GRID)
+            samples = quarter_samples(reference)
+            flow = find(reference, samples, current, expected, lagrangian)
+            error = current - warp(reference, enlarge(flow, GRID), "sharp", GRID, samples)
         x = torch.cat(
             (F.pixel_unshuffle(current, 4) * 3, F.pixel_unshuffle(error, 4) * 15, flow * 0.25), 1
         )

@@ -17,7 +17,7 @@ from dvc_codec.networks.flow import (
     match_pyramid,
 )
 from dvc_codec.networks.p_frame import PFrameNetwork
-from dvc_codec.networks.warp import enlarge, warp
+from dvc_codec.networks.warp import enlarge, quarter_samples, warp
 
 LAMBDA = torch.tensor([4096.0])
 EDGE = 24  # pixels that the motion brings in from outside, and a matching window
@@ -90,7 +90,7 @@ def test_untrained_refinement_is_zero() -> None:
     before, after = texture((0, 0)), texture((1.5, 0))
     with torch.no_grad():
         estimated = FlowEstimator()(before, after, nothing(before), LAMBDA)
-        found = find(before, after, nothing(before), LAMBDA)
+        found = find(before, quarter_samples(before), after, nothing(before), LAMBDA)
     assert torch.equal(estimated, found)
 
 
