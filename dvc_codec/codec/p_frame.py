@@ -257,7 +257,7 @@ def _choose_in_steps(
     side: Tensor,
     before: Tensor,
     costs: CostOf,
-) -> tuple[Tensor | float, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """-> predictions, what is sent (both without gradient), and the fine levels it is coded with
     (with the scale model's gradient).
     """
@@ -273,14 +273,13 @@ def _choose_in_steps(
         return left.round() * (index_of(levels) > 0)  # at the lowest scale nothing is sent
 
     sent = torch.zeros_like(wanted)
-    means: Tensor | float = 0.0
-    fine = torch.zeros_like(wanted)
+    means, fine = torch.zeros_like(wanted), torch.zeros_like(wanted)
     height, width = latents.shape[-2:]
     for number, part in enumerate(scale.steps(height, width, latents.device)):
         mean, levels = scale.step(number, before, side, sent, means + sent)
         left = (part.of(wanted) - mean).clamp(-LARGEST, LARGEST)
         sent = part.put(sent, quantise(left, levels, part))
         if isinstance(mean, Tensor):
-            means = part.put(torch.zeros_like(sent) + means, mean)
+            means = part.put(means, mean)
         fine = part.put(fine, levels)
     return means, sent, fine

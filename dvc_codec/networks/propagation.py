@@ -88,16 +88,12 @@ class Propagation:
         error = self.error(flow)
         flow, error = self.best_of(flow, error, (zero, self.expected))
         flow, error = self.best_of(flow, error, (most_common(flow),))
-        flow, error = self.best_of(flow, error, steps(flow, 0.5))
-        for distance in (2, 1):
-            for other in neighbours(flow, distance):
-                flow, error = self.best_of(flow, error, (other,))
-        flow, error = self.best_of(flow, error, (smooth(flow),))
-        flow, error = self.best_of(flow, error, steps(flow, 0.25))
-        for distance in (2, 1):
-            for other in neighbours(flow, distance):
-                flow, error = self.best_of(flow, error, (other,))
-        flow, error = self.best_of(flow, error, (smooth(flow), self.expected))
+        for size, others in ((0.5, ()), (0.25, (self.expected,))):
+            flow, error = self.best_of(flow, error, steps(flow, size))
+            for distance in (2, 1):
+                for other in neighbours(flow, distance):
+                    flow, error = self.best_of(flow, error, (other,))
+            flow, error = self.best_of(flow, error, (smooth(flow), *others))
         return flow
 
 
