@@ -39,7 +39,7 @@ class Point:
 
 def measure(model: Model, video: Path, frames: int, lagrangian: float) -> Point:
     """Code the first ``frames`` frames as one group."""
-    encoder = FrameEncoder(model, lagrangian)
+    encoder = FrameEncoder(model, lagrangian, gop=frames)
     bits, pixels, errors = 0, 0, []
     with open_video(video, frames=frames) as reader:
         for frame in reader:

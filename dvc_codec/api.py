@@ -131,7 +131,7 @@ class Encoder:
         lagrangian = lambda_of(quality)
         self._gop, self._count = gop, 0
         self._size = width, height
-        self._frames = file_encoder.FrameEncoder(model, lagrangian)
+        self._frames = file_encoder.FrameEncoder(model, lagrangian, gop=gop)
         self._companions = Companions("-")
         info = VideoInfo(width, height, rate, 1 / rate, colour=colour or ColourTags())
         header = header_of(

@@ -12,6 +12,7 @@ import torch
 from dvc_codec.codec import symbols
 from dvc_codec.codec.ahead import ahead
 from dvc_codec.codec.gop import schedule
+from dvc_codec.codec.importance import of_frame, rate_shift
 from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.output import Output, header_of
 from dvc_codec.codec.p_frame import State, code_frame, table_costs
@@ -21,7 +22,7 @@ from dvc_codec.container import FrameKind, FrameRecord, ResumedFrame
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.errors import OutOfRange, UsageError
 from dvc_codec.intra import encode_for_lambda, get
-from dvc_codec.networks.rate import HIGHEST_LAMBDA, LOWEST_LAMBDA, lambda_at, rate_index
+from dvc_codec.networks.rate import HIGHEST_LAMBDA, LOWEST_LAMBDA, RATES, lambda_at, rate_index
 from dvc_codec.video import (
     Companions,
     Frame,
@@ -88,15 +89,18 @@ class FrameEncoder:
         model: weights.
         lagrangian: lambda in [64, 4096]; raises OutOfRange outside.
         intra: name of the I-frame codec, or "auto".
+        gop: frames that a group is expected to have.
     """
 
-    def __init__(self, model: Model, lagrangian: float, intra: str = "auto") -> None:
+    def __init__(self, model: Model, lagrangian: float, intra: str = "auto", gop: int = 32) -> None:
         if not LOWEST_LAMBDA <= lagrangian <= HIGHEST_LAMBDA:
             raise OutOfRange(
                 f"lambda {lagrangian:g}: must be in [{LOWEST_LAMBDA:g}, {HIGHEST_LAMBDA:g}]"
             )
         self._codec = model.codec
-        self._lagrangian, self._intra = lagrangian, intra
+        self._lagrangian, self._intra, self._gop = lagrangian, intra, gop
+        self._place = 0  # in the group
+        self._errors: tuple[float, float, float] | None = None  # of the last P frame
         self.rate_index = rate_index(lagrangian)
         self._state: State | None = None
         self._tables: dict[str, Tables] = {}
@@ -105,7 +109,8 @@ class FrameEncoder:
     def encode(self, frame: Frame, intra: bool, index: int | None = None) -> EncodedFrame:
         """Code a frame, as an I frame or from the last.
 
-        ``index`` is the rate index of this frame and of those after it; None stays at the last one.
+        ``index`` is the rate index of this group from here on; None stays at the last one. P frames
+        are coded around it, see :mod:`dvc_codec.codec.importance`.
         """
         if index is not None and index != self.rate_index:
             self.rate_index, self._lagrangian = index, lambda_at(index)
@@ -119,6 +124,7 @@ class FrameEncoder:
         name, data, decoded = encode_for_lambda(frame.picture, self._lagrangian, self._intra)
         self._state = self._codec.start(to_planes(decoded), (decoded.height, decoded.width))
         self._tables = self._codec.prior.tables()
+        self._place, self._errors = 0, None
         record = FrameRecord(
             FrameKind.I,
             self.rate_index,
@@ -133,9 +139,17 @@ class FrameEncoder:
 
     def _p_frame(self, frame: Frame, state: State) -> EncodedFrame:
         costs = table_costs(self._codec.prior, self._tables)
-        rate = torch.tensor([self.rate_index])
+        self._place += 1
+        following = self._gop - 1 - self._place
+        index = min(max(self.rate_index + rate_shift(following), 0), RATES - 1)
         coded = code_frame(
-            self._codec, to_planes(frame.picture), state, rate, costs, estimate=False
+            self._codec,
+            to_planes(frame.picture),
+            state,
+            torch.tensor([index]),
+            costs,
+            importance=of_frame(following, self._errors),
+            estimate=False,
         )
         collected = symbols.collect(self._codec.prior, coded.sent, coded.fine)
         payload, sizes = symbols.write(self._tables, collected)
@@ -144,10 +158,11 @@ class FrameEncoder:
         picture = to_picture(
             coded.state.reference.picture, frame.picture.height, frame.picture.width
         )
-        record = FrameRecord(FrameKind.P, self.rate_index, frame.pts, (payload,), hash_of(picture))
+        record = FrameRecord(FrameKind.P, index, frame.pts, (payload,), hash_of(picture))
         motion = sum(bits for name, bits in sizes.items() if name.startswith("motion"))
         bits = {"motion": motion, "residual": 8 * len(payload) - motion}
-        return EncodedFrame(record, picture, bits, squared_error(frame.picture, picture))
+        self._errors = squared_error(frame.picture, picture)
+        return EncodedFrame(record, picture, bits, self._errors)
 
 
 def encode_file(
@@ -202,7 +217,7 @@ def encode_file(
     if resume and (recon or str(source) == "-"):
         raise UsageError("a resumed run needs a source file, and cannot write a reconstruction")
     model = model or load_model()
-    encoder = FrameEncoder(model, lagrangian, intra)
+    encoder = FrameEncoder(model, lagrangian, intra, gop)
     summary = Summary()
     begun = time.monotonic()
     settings = f"{lagrangian:g} {gop} {start} {frames} {intra} {scene_cuts} {convert} {rates_are}"

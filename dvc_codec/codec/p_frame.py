@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dvc_codec.codec.importance import Importance
 from dvc_codec.entropy.coder import LARGEST, escape_bits
 from dvc_codec.entropy.law import LEVELS, bits_of_zero_and_slope
 from dvc_codec.entropy.prior import FramePrior, PFramePrior
@@ -165,6 +166,7 @@ def code_frame(
     rate: Tensor,
     costs: CostOf = law_costs,
     *,
+    importance: Importance | None = None,
     estimate: bool = True,
 ) -> Coded:
     """Choose the symbols of a P frame and reconstruct it.
@@ -174,6 +176,7 @@ def code_frame(
         state: after the frame before.
         rate: (B,) rate indices.
         costs: bits of a symbol, for the choice and for ``Coded.bits``.
+        importance: of errors; all the same by default.
         estimate: fill in ``Coded.bits``; an encoder that counts real bytes can do without.
     """
     network = codec.network
@@ -187,7 +190,8 @@ def code_frame(
             whole = plane.values if isinstance(plane.values, Tensor) else plane.values(symbols)
             before = state.past[name]
             rows, columns = before.shape[-2:]  # the padding beyond is not coded
-            values, weight = whole[..., :rows, :columns], plane.weight
+            values = whole[..., :rows, :columns]
+            weight = plane.weight * (importance.of(name) if importance else 1.0)
             if isinstance(weight, Tensor):
                 weight = weight[..., :rows, :columns]
             side = codec.prior.side(name, sent, state.past)

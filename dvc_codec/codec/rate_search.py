@@ -186,7 +186,7 @@ def _try(
         part.source, start=part.start, frames=part.frames, convert=part.convert, raw=part.raw
     ) as reader:
         trial = Trial(index, reader.info)
-        encoder = FrameEncoder(model, lambda_at(index), part.intra)
+        encoder = FrameEncoder(model, lambda_at(index), part.intra, part.gop)
         scheduled = schedule(iter(reader), part.gop, scene_cuts=part.scene_cuts)
         total = reader.info.frame_count
         every = 1

@@ -131,7 +131,9 @@ def measure_bytes(codec: PFrameCodec, case: Case) -> dict[str, float]:
     baked.quantiser, baked.trade = "rdo", ENCODER_TRADE
     if codec.quantiser == "noise":
         baked.quantiser = codec.quantiser  # which rounds where there is no gradient
-    encoder = FrameEncoder(Model("validation", bytes(32), baked), lambda_at(case.rate), "hevc")
+    encoder = FrameEncoder(
+        Model("validation", bytes(32), baked), lambda_at(case.rate), "hevc", len(case.pictures)
+    )
     bits, pixels, errors = 0, 0, []
     for number, planar in enumerate(case.pictures.cpu()):
         luma, chroma = split(planar)

@@ -1,0 +1,78 @@
+"""How much an error matters to what comes after it and to whoever measures: the encoder's weights
+for frames and planes. No decoder needs to know.
+
+A P frame is the reference of all that follow in its group, so what it gains is gained many times;
+the last one's gain ends with it. And quality is judged by decibels plane by plane: an error in a
+plane that is bad anyway, as noisy chroma is, counts for little.
+
+Measured: docs/experiments.md#importance.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from dvc_codec.networks.p_frame import CHROMA
+
+FORESEEN = 31  # frames ahead; more do not matter more
+# rate indices of a P frame from the group's own, with nothing and with FORESEEN frames to follow
+LAST_SHIFT, FIRST_SHIFT = -4, 8
+# bits that a squared step may cost, beside the encoder's usual, likewise
+LAST_TRADE, FIRST_TRADE = 0.7, 2.1
+BALANCE = 4.0  # MSE of luma over that of chroma, from which on chroma counts in full
+LEAST = 0.2  # that chroma counts
+UNKNOWN = 0.6  # while nothing is known: right after an I frame
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Of a frame's errors, 1 being usual: of all planes, and of the channels of some beside,
+    (1, C, 1, 1).
+    """
+
+    frame: float = 1.0
+    planes: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def of(self, plane: str) -> Tensor | float:
+        """Factor of a plane's squared errors."""
+        return self.planes[plane] * self.frame if plane in self.planes else self.frame
+
+
+def of_frame(following: int, errors: tuple[float, float, float] | None) -> Importance:
+    """Of a P frame.
+
+    Args:
+        following: frames after it that are to be in its group.
+        errors: mean squared errors of Y, U, V in the P frame before it; None: it is the first.
+    """
+    return Importance(
+        LAST_TRADE + (FIRST_TRADE - LAST_TRADE) * _foresight(following),
+        {CHROMA: torch.tensor(chroma(errors)).repeat_interleave(64).view(1, -1, 1, 1)},
+    )
+
+
+def rate_shift(following: int) -> int:
+    """Rate indices by which a P frame is better than its group's own."""
+    return round(LAST_SHIFT + (FIRST_SHIFT - LAST_SHIFT) * _foresight(following))
+
+
+def chroma(errors: tuple[float, float, float] | None) -> tuple[float, float]:
+    """Of U and V.
+
+    >>> chroma((12.0, 4.0, 2.0)), chroma((12.0, 24.0, 1.0))
+    ((0.5625, 1.0), (0.2, 1.0))
+    """
+    if errors is None:
+        return UNKNOWN, UNKNOWN
+    y, u, v = errors
+    return _of_plane(y, u), _of_plane(y, v)
+
+
+def _of_plane(luma: float, chroma: float) -> float:
+    return min(max((luma / max(chroma, 1e-3) / BALANCE) ** 2, LEAST), 1.0)
+
+
+def _foresight(following: int) -> float:
+    return min(max(following, 0), FORESEEN) / FORESEEN
