@@ -1,6 +1,6 @@
 """How a decoder takes files that are damaged by accident or on purpose, in figures.
 
-    python benchmarks/robustness.py [--mutated 2000] [--kills 20] [--only WORD]
+    python benchmarks/robustness.py [--mutated 2000] [--kills 20] [--only WORD] [--model FILE]
 
 mutated     files with flipped bits, cut, spliced, with other numbers in them; in half of them the
             CRCs are made right again, so that what is behind them is reached. Counted: crashes
@@ -13,6 +13,7 @@ claims      headers that claim monstrous sizes and counts: refused, how fast, wi
 """
 
 import argparse
+import json
 import random
 import resource
 import signal
@@ -27,16 +28,19 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 
+from dvc_codec.codec.model import Model
 from dvc_codec.container import Reader
 from dvc_codec.container.chunks import CHUNK_HEAD, SYNC, checksum
 from dvc_codec.container.header import PREFIX, body_length, header_bytes, parse_header
 from dvc_codec.errors import DvcError
 
 SIZE, FRAMES, GOP = (64, 48), 12, 4
-BATCH = 250  # mutated files in one process
+BATCH = 1000  # mutated files in one process
+SHORT = 0.9  # of the mutated files are of a file of one group and two frames: ten times as many
 SLOW = 5.0  # seconds that count as a hang
 
 
@@ -44,7 +48,9 @@ class Hang(BaseException):
     """Raised by the alarm; no `except Exception` catches it."""
 
 
-def make_example(folder: Path, frames: int = FRAMES) -> Path:
+def make_example(
+    folder: Path, model: Model, frames: int = FRAMES, gop: int = GOP, name: str = "v"
+) -> Path:
     """A small valid file; its source is in.y4m beside it."""
     from dvc_codec.codec.encoder import encode_file
     from dvc_codec.video import Picture, VideoInfo, open_writer
@@ -59,8 +65,9 @@ def make_example(folder: Path, frames: int = FRAMES) -> Path:
             luma = 128 + 60 * np.sin((x - 1.7 * t) / 5 + y / 9) + 20 * np.sin(x * y / 90 + t)
             u = np.full((h // 2, w // 2), 120 + t, np.uint8)
             writer.write(Picture(luma.astype(np.uint8), u, u), t)
-    encode_file(source, folder / "v.dvc", lagrangian=1024, gop=GOP, scene_cuts=False)
-    return folder / "v.dvc"
+    target = folder / f"{name}.dvc"
+    encode_file(source, target, lagrangian=1024, gop=gop, scene_cuts=False, model=model)
+    return target
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:
@@ -103,7 +110,7 @@ def repaired(data: bytes) -> bytes:
         left = len(out) - at - CHUNK_HEAD
         if length > left:  # let it reach to the next chunk
             following = out.find(SYNC, at + 1)
-            length = (following if following > 0 else len(out)) - at - CHUNK_HEAD
+            length = max(0, (following if following > 0 else len(out)) - at - CHUNK_HEAD)
             out[at + 8 : at + 12] = length.to_bytes(4, "little")
             head = bytes(out[at + 7 : at + 12])
         body = bytes(out[at + CHUNK_HEAD : at + CHUNK_HEAD + length])
@@ -112,7 +119,7 @@ def repaired(data: bytes) -> bytes:
     return bytes(out)
 
 
-def batch(folder: Path, seed: int, count: int) -> None:
+def batch(folder: Path, weights: str, seed: int, count: int) -> None:
     """In a process of its own: decode mutated files and print what came of them."""
     import torch
 
@@ -120,7 +127,8 @@ def batch(folder: Path, seed: int, count: int) -> None:
     from dvc_codec.codec.model import load_model
 
     torch.set_num_threads(1)
-    model, good = load_model(), (folder / "v.dvc").read_bytes()
+    model = load_model(Path(weights) if weights else None)
+    good, short = ((folder / name).read_bytes() for name in ("v.dvc", "short.dvc"))
     signal.signal(signal.SIGALRM, _alarm)
     file = folder / f"mutated-{seed}.dvc"
 
@@ -136,7 +144,8 @@ def batch(folder: Path, seed: int, count: int) -> None:
     counts: Counter[str] = Counter()
     slowest = 0.0
     for number in range(count):
-        data = mutate(good, random.Random(seed * 10**6 + number))
+        rng = random.Random(seed * 10**6 + number)
+        data = mutate(short if rng.random() < SHORT else good, rng)
         file.write_bytes(data)
         begun = time.monotonic()
         signal.setitimer(signal.ITIMER_REAL, SLOW)
@@ -156,26 +165,27 @@ def batch(folder: Path, seed: int, count: int) -> None:
         slowest = max(slowest, time.monotonic() - begun)
     file.unlink()
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(repr((dict(counts), slowest, most / valid)))
+    memory = round(most / valid, 4)
+    print(json.dumps({"seed": seed, "counts": counts, "slowest": slowest, "memory": memory}))
 
 
 def _alarm(number: int, frame: FrameType | None) -> None:
     raise Hang
 
 
-def mutated(folder: Path, count: int) -> None:
-    """Print what came of ``count`` mutated files."""
-    counts: Counter[str] = Counter()
-    slowest = most = 0.0
+def mutated(folder: Path, weights: str, count: int, log: Path) -> None:
+    """Print what came of ``count`` mutated files; what ``log`` has already is not run again."""
+    done = {found["seed"]: found for found in map(json.loads, lines_of(log))}
     for seed in range(-(-count // BATCH)):
-        words = [sys.executable, __file__, "--batch", str(folder), str(seed), str(BATCH)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        if done.returncode:
-            counts[f"PROCESS DIED {done.returncode}: {done.stderr[-200:]}"] += 1
-            continue
-        found, slow, memory = eval(done.stdout, {"__builtins__": {}})  # our own repr
-        counts.update(found)
-        slowest, most = max(slowest, slow), max(most, memory)
+        if seed not in done:
+            done[seed] = found = run_batch(folder, weights, seed)
+            with log.open("a") as file:
+                file.write(json.dumps(found) + "\n")
+    counts: Counter[str] = Counter()
+    for found in done.values():
+        counts.update(found["counts"])
+    slowest = max(found["slowest"] for found in done.values())
+    most = max(found["memory"] for found in done.values())
     print(
         f"mutated: {sum(counts.values())} files, slowest {slowest:.2f} s, memory {most:.2f} times"
     )
@@ -183,12 +193,31 @@ def mutated(folder: Path, count: int) -> None:
         print(f"  {number:6} {name}")
 
 
-def cuts(folder: Path, step: int) -> None:
+def lines_of(log: Path) -> list[str]:
+    """Whole lines only: a run that was killed may have left half a line."""
+    text = log.read_text() if log.exists() else ""
+    return text.splitlines() if text.endswith("\n") else text.splitlines()[:-1]
+
+
+def run_batch(folder: Path, weights: str, seed: int) -> dict[str, Any]:
+    """What came of the mutated files of ``seed``."""
+    words = [sys.executable, __file__, "--batch", str(folder), weights, str(seed), str(BATCH)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=BATCH, check=False)
+    except subprocess.TimeoutExpired:  # stuck where no alarm reaches it
+        return {"seed": seed, "counts": {"PROCESS HUNG": 1}, "slowest": BATCH, "memory": 0}
+    if done.returncode:
+        said = f"PROCESS DIED {done.returncode}: {done.stderr[-200:]}"
+        return {"seed": seed, "counts": {said: 1}, "slowest": 0, "memory": 0}
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def cuts(folder: Path, model: Model, step: int) -> None:
     """Cut at every ``step``-th byte from the first frame's end on."""
     from dvc_codec.codec.decoder import Decoder
-    from dvc_codec.codec.model import load_model
 
-    model, path = load_model(), make_example(folder, 64)
+    path = make_example(folder, model, 64)
     data, short = path.read_bytes(), folder / "cut.dvc"
     with Decoder(path, model) as decoder:
         hashes = [zlib.crc32(frame.picture.to_bytes()) for frame, _ in decoder.frames()]
@@ -234,15 +263,15 @@ def flips(path: Path) -> None:
     print(f"flips: {len(data)} flipped bits, {missed} not found")
 
 
-def kills(folder: Path, count: int) -> None:
+def kills(folder: Path, model: Model, weights: str, count: int) -> None:
     """SIGKILL at random moments."""
     from dvc_codec.codec.decoder import decode_file
-    from dvc_codec.codec.model import load_model
 
-    make_example(folder, 96)
-    model, rng = load_model(), random.Random(3)
+    make_example(folder, model, 96)
+    rng = random.Random(3)
     words = [sys.executable, "-m", "dvc_codec.cli.main", "encode", str(folder / "in.y4m")]
     options = ["--gop", "4", "--quiet", "--resume", "--threads", "1"]
+    options += ["--model", weights] if weights else []
     begun = time.monotonic()
     subprocess.run([*words, str(folder / "whole.dvc"), *options], check=True)
     length = time.monotonic() - begun
@@ -272,7 +301,7 @@ def kills(folder: Path, count: int) -> None:
     )
 
 
-def claims(path: Path) -> None:
+def claims(path: Path, weights: str) -> None:
     """Headers and chunks that claim too much."""
     data = path.read_bytes()
     end = PREFIX + body_length(data[:PREFIX], "") + 4
@@ -296,11 +325,13 @@ def claims(path: Path) -> None:
         "import sys, time, resource\n"
         "from pathlib import Path\n"
         "from dvc_codec.codec.decoder import Decoder\n"
+        "from dvc_codec.codec.model import load_model\n"
         "from dvc_codec.errors import DvcError\n"
+        "model = load_model(Path(sys.argv[2])) if sys.argv[2] else None\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "begun = time.monotonic()\n"
         "try:\n"
-        "    decoder = Decoder(Path(sys.argv[1]), strict=True)\n"
+        "    decoder = Decoder(Path(sys.argv[1]), model, strict=True)\n"
         "    said = f'OPENED {sum(1 for _ in decoder.frames())}'\n"
         "except DvcError as error: said = f'{type(error).__name__} {error.exit_code}'\n"
         "ms = 1000 * (time.monotonic() - begun)\n"
@@ -310,7 +341,7 @@ def claims(path: Path) -> None:
     for name, changed in cases.items():
         target = path.with_name("claim.dvc")
         target.write_bytes(changed)
-        words = [sys.executable, "-c", program, str(target)]
+        words = [sys.executable, "-c", program, str(target), weights]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         print(f"claims: {name}: {done.stdout.strip() or done.stderr[-300:]}")
 
@@ -337,19 +368,33 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=61, help="bytes between cuts")
     parser.add_argument("--only", default="")
     parser.add_argument("--keep", type=Path, help="a folder for the files that did harm")
-    parser.add_argument("--batch", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--log", type=Path, help="batches of mutated files done, to go on from")
+    parser.add_argument("--model", default="", help="weights other than the shipped ones")
+    parser.add_argument("--batch", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.batch:
-        batch(Path(arguments.batch[0]), *map(int, arguments.batch[1:]))
+        name, weights, seed, count = arguments.batch
+        batch(Path(name), weights, int(seed), int(count))
         return
+    from dvc_codec.codec.model import load_model
+
+    weights = arguments.model
+    model = load_model(Path(weights) if weights else None)
     with tempfile.TemporaryDirectory() as name:
         folder = arguments.keep or Path(name)
+        log = arguments.log or folder / "log.jsonl"
+
+        def mutate_both() -> None:
+            make_example(folder, model)
+            make_example(folder, model, 2, 2, "short")
+            mutated(folder, weights, arguments.mutated, log)
+
         jobs: dict[str, Callable[[], None]] = {
-            "claims": lambda: claims(make_example(folder)),
-            "flips": lambda: flips(make_example(folder)),
-            "mutated": lambda: mutated(make_example(folder).parent, arguments.mutated),
-            "kills": lambda: kills(folder, arguments.kills),
-            "cut": lambda: cuts(folder, arguments.step),
+            "claims": lambda: claims(make_example(folder, model), weights),
+            "flips": lambda: flips(make_example(folder, model)),
+            "mutated": mutate_both,
+            "kills": lambda: kills(folder, model, weights, arguments.kills),
+            "cut": lambda: cuts(folder, model, arguments.step),
         }
         for job, work in jobs.items():
             if arguments.only in job:
