@@ -6,7 +6,8 @@ mutated     files with flipped bits, cut, spliced, with other numbers in them; i
             CRCs are made right again, so that what is behind them is reached. Counted: crashes
             (anything that is no documented error), hangs (over 5 s), memory beside a valid decode.
 cut         every cut of a file: whole frames before it must come out bit-exact.
-flips       1-bit flips of every byte: each must be found by `verify`, or be harmless.
+groups      each group damaged once: the others come out bit-exact.
+flips       every bit flipped: each must be found by `verify --bytes-only`.
 kills       SIGKILL at random moments of an encode: the final name is never partial, NAME.part
             decodes, and --resume makes the uninterrupted file of it.
 claims      headers that claim monstrous sizes and counts: refused, how fast, with how much memory.
@@ -14,6 +15,7 @@ claims      headers that claim monstrous sizes and counts: refused, how fast, wi
 
 import argparse
 import json
+import multiprocessing
 import random
 import resource
 import signal
@@ -26,17 +28,23 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
+from fractions import Fraction
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from dvc_codec.codec.model import Model
-from dvc_codec.container import Reader
+from dvc_codec.codec.decoder import Decoder
+from dvc_codec.codec.encoder import encode_file
+from dvc_codec.codec.model import Model, load_model
+from dvc_codec.codec.verify import check_bytes
+from dvc_codec.container import FrameRecord, Reader
 from dvc_codec.container.chunks import CHUNK_HEAD, SYNC, checksum
 from dvc_codec.container.header import PREFIX, body_length, header_bytes, parse_header
-from dvc_codec.errors import DvcError
+from dvc_codec.errors import DamagedFile, DvcError
+from dvc_codec.video import Picture, VideoInfo, open_writer
 
 SIZE, FRAMES, GOP = (64, 48), 12, 4
 BATCH = 1000  # mutated files in one process
@@ -52,14 +60,9 @@ def make_example(
     folder: Path, model: Model, frames: int = FRAMES, gop: int = GOP, name: str = "v"
 ) -> Path:
     """A small valid file; its source is in.y4m beside it."""
-    from dvc_codec.codec.encoder import encode_file
-    from dvc_codec.video import Picture, VideoInfo, open_writer
-
     w, h = SIZE
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
     source = folder / "in.y4m"
-    from fractions import Fraction
-
     with open_writer(source, VideoInfo(w, h, Fraction(25), Fraction(1, 25))) as writer:
         for t in range(frames):
             luma = 128 + 60 * np.sin((x - 1.7 * t) / 5 + y / 9) + 20 * np.sin(x * y / 90 + t)
@@ -122,9 +125,6 @@ def repaired(data: bytes) -> bytes:
 def batch(folder: Path, weights: str, seed: int, count: int) -> None:
     """In a process of its own: decode mutated files and print what came of them."""
     import torch
-
-    from dvc_codec.codec.decoder import Decoder
-    from dvc_codec.codec.model import load_model
 
     torch.set_num_threads(1)
     model = load_model(Path(weights) if weights else None)
@@ -214,24 +214,61 @@ def run_batch(folder: Path, weights: str, seed: int) -> dict[str, Any]:
 
 
 def cuts(folder: Path, model: Model, step: int) -> None:
-    """Cut at every ``step``-th byte from the first frame's end on."""
-    from dvc_codec.codec.decoder import Decoder
-
+    """Cut at every byte: what stands in whole frames is read; every ``step``-th cut, and those
+    around the end of a frame, are decoded from the group before the last whole frame on.
+    """
     path = make_example(folder, model, 64)
     data, short = path.read_bytes(), folder / "cut.dvc"
-    with Decoder(path, model) as decoder:
-        hashes = [zlib.crc32(frame.picture.to_bytes()) for frame, _ in decoder.frames()]
+    expected = records_of(path)
     ends = frame_ends(path)
-    wrong = tried = 0
-    for length in range(ends[0], len(data), step):
-        tried += 1
+    decoded_too = {end + beside for end in ends for beside in (-1, 0)}
+    wrong = decoded = refused = 0
+    for length in range(len(data)):
         short.write_bytes(data[:length])
         whole = sum(end <= length for end in ends)
+        if not whole:
+            try:
+                Decoder(short, model).close()
+                wrong += 1
+            except DamagedFile:
+                refused += 1
+            continue
+        wrong += records_of(short)[:whole] != expected[:whole]
+        if length % step and length not in decoded_too:
+            continue
+        decoded += 1
+        first = max(0, whole - 1 - (whole - 1) % GOP - GOP)
         with Decoder(short, model) as decoder:
-            frames = [(zlib.crc32(f.picture.to_bytes()), ok) for f, ok in decoder.frames()]
-        good = [value for value, ok in frames if ok]
-        wrong += good[:whole] != hashes[:whole] or len(frames) < whole
-    print(f"cut: {tried} cuts of a file of 64 frames and {len(data)} bytes, {wrong} lost a frame")
+            exact = [exact for _, exact in decoder.frames(first, whole - first)]
+        wrong += exact != [True] * (whole - first)
+    print(
+        f"cut: {len(data)} cuts of a file of 64 frames, {refused} before the end of the first, "
+        f"{decoded} decoded, {wrong} lost or spoilt a whole frame"
+    )
+
+
+def records_of(path: Path) -> list[FrameRecord]:
+    """All frames that can be read, those of a cut group included."""
+    with Reader(path) as reader:
+        gops = [reader.read_gop(number) for number in range(len(reader.index))]
+        cut = reader.read_cut_gop()
+        return [frame for gop in (*gops, *([cut] if cut else ())) for frame in gop.frames]
+
+
+def groups(path: Path, model: Model) -> None:
+    """A flipped byte in each group."""
+    data, changed = path.read_bytes(), path.with_name("group.dvc")
+    with Reader(path) as reader:
+        offsets = [entry.offset for entry in reader.index]
+    wrong = 0
+    for number, offset in enumerate(offsets):
+        out = bytearray(data)
+        out[offset + CHUNK_HEAD + 40] ^= 0xFF
+        changed.write_bytes(out)
+        with Decoder(changed, model) as decoder, closing(decoder.shown()) as shown:
+            exact = [found.exact for found in shown]
+        wrong += exact != [at // GOP != number for at in range(FRAMES)]
+    print(f"groups: {len(offsets)} of {len(offsets)} damaged one by one, {wrong} cost more than it")
 
 
 def frame_ends(path: Path) -> list[int]:
@@ -249,56 +286,82 @@ def frame_ends(path: Path) -> list[int]:
 
 
 def flips(path: Path) -> None:
-    """One bit of every byte."""
-    from dvc_codec.codec.verify import check_bytes
-
+    """Every bit of every byte."""
     data, changed = path.read_bytes(), path.with_name("flipped.dvc")
     missed = 0
-    for at in range(len(data)):
+    for bit in range(8 * len(data)):
         out = bytearray(data)
-        out[at] ^= 1 << at % 8
+        out[bit // 8] ^= 1 << bit % 8
         changed.write_bytes(out)
         with suppress(DvcError):
             missed += check_bytes(changed).sound
-    print(f"flips: {len(data)} flipped bits, {missed} not found")
+    print(f"flips: {8 * len(data)} flipped bits, {missed} not found")
+
+
+def encode(source: Path, target: Path, weights: str, started: Connection) -> None:
+    """In a process of its own: what `encode --resume` does."""
+    import torch
+
+    torch.set_num_threads(1)
+    model = load_model(Path(weights) if weights else None)
+    started.send(True)
+    encode_file(source, target, gop=GOP, scene_cuts=False, resume=True, model=model)
 
 
 def kills(folder: Path, model: Model, weights: str, count: int) -> None:
-    """SIGKILL at random moments."""
-    from dvc_codec.codec.decoder import decode_file
-
-    make_example(folder, model, 96)
+    """SIGKILL at random moments between the first look at the source and the end."""
+    make_example(folder, model, 24)
+    source, target = folder / "in.y4m", folder / "k.dvc"
+    part = folder / "k.dvc.part"
+    processes = multiprocessing.get_context("forkserver")  # its children need not import torch
+    processes.set_forkserver_preload(["dvc_codec.codec.encoder", "dvc_codec.codec.model"])
     rng = random.Random(3)
-    words = [sys.executable, "-m", "dvc_codec.cli.main", "encode", str(folder / "in.y4m")]
-    options = ["--gop", "4", "--quiet", "--resume", "--threads", "1"]
-    options += ["--model", weights] if weights else []
-    begun = time.monotonic()
-    subprocess.run([*words, str(folder / "whole.dvc"), *options], check=True)
-    length = time.monotonic() - begun
+
+    def run(goal: Path, moment: float | None = None) -> float:
+        """Encode, for so many seconds at most. -> seconds it took."""
+        here, there = processes.Pipe(duplex=False)
+        process = processes.Process(target=encode, args=(source, goal, weights, there))
+        process.start()
+        here.recv()
+        begun = time.monotonic()
+        process.join(moment)
+        process.kill()
+        process.join()
+        assert moment is not None or process.exitcode == 0
+        return time.monotonic() - begun
+
+    run(folder / "first.dvc")
+    length = run(folder / "whole.dvc")
     expected = (folder / "whole.dvc").read_bytes()
-    with_part = partial = undecodable = different = 0
-    target, part = folder / "k.dvc", folder / "k.dvc.part"
+    with_part = partial = undecodable = different = finished = 0
     for _ in range(count):
         target.unlink(missing_ok=True)
         part.unlink(missing_ok=True)
-        process = subprocess.Popen([*words, str(target), *options])
-        time.sleep(rng.uniform(0.4 * length, length))
-        process.kill()
-        process.wait()
+        run(target, rng.uniform(0, length))
+        finished += target.exists()
         partial += target.exists() and target.read_bytes() != expected
-        if part.exists() and part.stat().st_size > 2000:
+        if part.exists() and records_or_none(part):
             with_part += 1
             try:
-                decode_file(part, folder / "k.y4m", model=model)
+                with Decoder(part, model) as decoder:
+                    undecodable += not all(exact for _, exact in decoder.frames())
             except DvcError as error:
                 undecodable += 1
                 print("  ", error)
-        subprocess.run([*words, str(target), *options], check=True)
+        run(target)
         different += target.read_bytes() != expected
     print(
-        f"kills: {count}, {with_part} with a part of a group or more; final name partial "
-        f"{partial}, part not decodable {undecodable}, resumed file different {different}"
+        f"kills: {count}, {finished} too late, {with_part} with a part that has frames; final name "
+        f"partial {partial}, part not decodable {undecodable}, resumed file different {different}"
     )
+
+
+def records_or_none(part: Path) -> list[FrameRecord]:
+    """Frames of a file that may not even have its header."""
+    try:
+        return records_of(part)
+    except DvcError:
+        return []
 
 
 def claims(path: Path, weights: str) -> None:
@@ -365,7 +428,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mutated", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--step", type=int, default=61, help="bytes between cuts")
+    parser.add_argument("--step", type=int, default=61, help="bytes between cuts that are decoded")
     parser.add_argument("--only", default="")
     parser.add_argument("--keep", type=Path, help="a folder for the files that did harm")
     parser.add_argument("--log", type=Path, help="batches of mutated files done, to go on from")
@@ -376,8 +439,6 @@ def main() -> None:
         name, weights, seed, count = arguments.batch
         batch(Path(name), weights, int(seed), int(count))
         return
-    from dvc_codec.codec.model import load_model
-
     weights = arguments.model
     model = load_model(Path(weights) if weights else None)
     with tempfile.TemporaryDirectory() as name:
@@ -391,6 +452,7 @@ def main() -> None:
 
         jobs: dict[str, Callable[[], None]] = {
             "claims": lambda: claims(make_example(folder, model), weights),
+            "groups": lambda: groups(make_example(folder, model), model),
             "flips": lambda: flips(make_example(folder, model)),
             "mutated": mutate_both,
             "kills": lambda: kills(folder, model, weights, arguments.kills),
