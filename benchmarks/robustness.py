@@ -46,7 +46,7 @@ from dvc_codec.container.header import PREFIX, body_length, header_bytes, parse_
 from dvc_codec.errors import DamagedFile, DvcError
 from dvc_codec.video import Picture, VideoInfo, open_writer
 
-SIZE, FRAMES, GOP = (64, 48), 12, 4
+SIZE, SMALL_SIZE, FRAMES, GOP = (64, 48), (16, 16), 12, 4
 BATCH = 1000  # mutated files in one process
 SHORT = 0.9  # of the mutated files are of a file of one group and two frames: ten times as many
 SLOW = 5.0  # seconds of the processor that count as a hang; so does ten times as long of waiting
@@ -57,10 +57,15 @@ class Hang(BaseException):
 
 
 def make_example(
-    folder: Path, model: Model, frames: int = FRAMES, gop: int = GOP, name: str = "v"
+    folder: Path,
+    model: Model,
+    frames: int = FRAMES,
+    gop: int = GOP,
+    name: str = "v",
+    size: tuple[int, int] = SIZE,
 ) -> Path:
     """A small valid file; its source is in.y4m beside it."""
-    w, h = SIZE
+    w, h = size
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
     source = folder / "in.y4m"
     with open_writer(source, VideoInfo(w, h, Fraction(25), Fraction(1, 25))) as writer:
@@ -221,7 +226,7 @@ def cuts(folder: Path, model: Model, step: int) -> None:
     """Cut at every byte: what stands in whole frames is read; every ``step``-th cut, and those
     around the end of a frame, are decoded from the group before the last whole frame on.
     """
-    path = make_example(folder, model, 64)
+    path = make_example(folder, model, 64, size=SMALL_SIZE)
     data, short = path.read_bytes(), folder / "cut.dvc"
     expected = records_of(path)
     ends = frame_ends(path)
@@ -314,7 +319,7 @@ def encode(source: Path, target: Path, weights: str, started: Connection) -> Non
 
 def kills(folder: Path, model: Model, weights: str, count: int) -> None:
     """SIGKILL at random moments between the first look at the source and the end."""
-    make_example(folder, model, 24)
+    make_example(folder, model, size=SMALL_SIZE)
     source, target = folder / "in.y4m", folder / "k.dvc"
     part = folder / "k.dvc.part"
     processes = multiprocessing.get_context("forkserver")  # its children need not import torch
