@@ -29,7 +29,6 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
 from fractions import Fraction
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -307,31 +306,24 @@ def flips(path: Path) -> None:
     print(f"flips: {8 * len(data)} flipped bits, {missed} not found")
 
 
-def encode(source: Path, target: Path, weights: str, started: Connection) -> None:
-    """In a process of its own: what `encode --resume` does."""
+def kills(folder: Path, model: Model, count: int) -> None:
+    """SIGKILL at random moments of what `encode --resume` does."""
     import torch
 
-    torch.set_num_threads(1)
-    model = load_model(Path(weights) if weights else None)
-    started.send(True)
-    encode_file(source, target, gop=GOP, scene_cuts=False, resume=True, model=model)
-
-
-def kills(folder: Path, model: Model, weights: str, count: int) -> None:
-    """SIGKILL at random moments between the first look at the source and the end."""
+    torch.set_num_threads(1)  # no pool of threads that a child would miss
     make_example(folder, model, size=SMALL_SIZE)
     source, target = folder / "in.y4m", folder / "k.dvc"
     part = folder / "k.dvc.part"
-    processes = multiprocessing.get_context("forkserver")  # its children need not import torch
-    processes.set_forkserver_preload(["dvc_codec.codec.encoder", "dvc_codec.codec.model"])
+    processes = multiprocessing.get_context("fork")  # need not import torch and load weights
     rng = random.Random(3)
+
+    def encode(goal: Path) -> None:
+        encode_file(source, goal, gop=2, intra="hevc", scene_cuts=False, resume=True, model=model)
 
     def run(goal: Path, moment: float | None = None) -> float:
         """Encode, for so many seconds at most. -> seconds it took."""
-        here, there = processes.Pipe(duplex=False)
-        process = processes.Process(target=encode, args=(source, goal, weights, there))
+        process = processes.Process(target=encode, args=(goal,))
         process.start()
-        here.recv()
         begun = time.monotonic()
         process.join(moment)
         process.kill()
@@ -464,7 +456,7 @@ def main() -> None:
             "groups": lambda: groups(make_example(folder, model), model),
             "flips": lambda: flips(make_example(folder, model)),
             "mutated": mutate_both,
-            "kills": lambda: kills(folder, model, weights, arguments.kills),
+            "kills": lambda: kills(folder, model, arguments.kills),
             "cut": lambda: cuts(folder, model, arguments.step),
         }
         for job, work in jobs.items():
