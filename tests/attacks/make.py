@@ -28,6 +28,7 @@ from dvc_codec.container.header import header_bytes
 from dvc_codec.entropy.coder import SymbolWriter
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.intra import get
+from dvc_codec.intra.still import priority_kept
 from tests.container import attacks
 from tests.container.examples import HEADER
 from tests.golden.make import narrow_model
@@ -67,11 +68,13 @@ def _stream(encoder: str, options: Mapping[str, str], size: int, frames: int) ->
     context.thread_count, context.options = 1, dict(options)
     grey = np.full((size * 3 // 2, size), 128, np.uint8)
     packets = []
-    for pts in range(frames):
-        frame = av.VideoFrame.from_ndarray(grey, format="yuv420p")
-        frame.pts = pts
-        packets += context.encode(frame)
-    return b"".join(bytes(packet) for packet in [*packets, *context.encode(None)])
+    with priority_kept():
+        for pts in range(frames):
+            frame = av.VideoFrame.from_ndarray(grey, format="yuv420p")
+            frame.pts = pts
+            packets += context.encode(frame)
+        packets += context.encode(None)
+    return b"".join(bytes(packet) for packet in packets)
 
 
 def many_pictures_in_one() -> bytes:
