@@ -335,7 +335,7 @@ def kills(folder: Path, model: Model, count: int) -> None:
     length = run(folder / "whole.dvc")
     expected = (folder / "whole.dvc").read_bytes()
     with_part = partial = undecodable = different = finished = 0
-    for _ in range(count):
+    for number in range(1, count + 1):
         target.unlink(missing_ok=True)
         part.unlink(missing_ok=True)
         run(target, rng.uniform(0, length))
@@ -351,10 +351,13 @@ def kills(folder: Path, model: Model, count: int) -> None:
                 print("  ", error)
         run(target)
         different += target.read_bytes() != expected
-    print(
-        f"kills: {count}, {finished} too late, {with_part} with a part that has frames; final name "
-        f"partial {partial}, part not decodable {undecodable}, resumed file different {different}"
-    )
+        if number % 20 == 0 or number == count:  # what is done counts, should it be stopped
+            print(
+                f"kills: {number}, {finished} too late, {with_part} with a part that has frames; "
+                f"final name partial {partial}, part not decodable {undecodable}, resumed file "
+                f"different {different}",
+                flush=True,
+            )
 
 
 def records_or_none(part: Path) -> list[FrameRecord]:
