@@ -1,18 +1,21 @@
 """How a decoder takes files that are damaged by accident or on purpose, in figures.
 
-    python benchmarks/robustness.py [--mutated 2000] [--kills 20] [--only WORD]
+    python benchmarks/robustness.py [--mutated 2000] [--kills 20] [--only WORD] [--model FILE]
 
 mutated     files with flipped bits, cut, spliced, with other numbers in them; in half of them the
             CRCs are made right again, so that what is behind them is reached. Counted: crashes
             (anything that is no documented error), hangs (over 5 s), memory beside a valid decode.
 cut         every cut of a file: whole frames before it must come out bit-exact.
-flips       1-bit flips of every byte: each must be found by `verify`, or be harmless.
+groups      each group damaged once: the others come out bit-exact.
+flips       every bit flipped: each must be found by `verify --bytes-only`.
 kills       SIGKILL at random moments of an encode: the final name is never partial, NAME.part
             decodes, and --resume makes the uninterrupted file of it.
 claims      headers that claim monstrous sizes and counts: refused, how fast, with how much memory.
 """
 
 import argparse
+import json
+import multiprocessing
 import random
 import resource
 import signal
@@ -25,42 +28,53 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 
-from dvc_codec.container import Reader
+from dvc_codec.codec.decoder import Decoder
+from dvc_codec.codec.encoder import encode_file
+from dvc_codec.codec.model import Model, load_model
+from dvc_codec.codec.verify import check_bytes
+from dvc_codec.container import FrameRecord, Reader
 from dvc_codec.container.chunks import CHUNK_HEAD, SYNC, checksum
 from dvc_codec.container.header import PREFIX, body_length, header_bytes, parse_header
-from dvc_codec.errors import DvcError
+from dvc_codec.errors import DamagedFile, DvcError
+from dvc_codec.video import Picture, VideoInfo, open_writer
 
-SIZE, FRAMES, GOP = (64, 48), 12, 4
-BATCH = 250  # mutated files in one process
-SLOW = 5.0  # seconds that count as a hang
+SIZE, SMALL_SIZE, FRAMES, GOP = (64, 48), (16, 16), 12, 4
+BATCH = 1000  # mutated files in one process
+SHORT = 0.9  # of the mutated files are of a file of one group and two frames: ten times as many
+SLOW = 5.0  # seconds of the processor that count as a hang; so does ten times as long of waiting
 
 
 class Hang(BaseException):
     """Raised by the alarm; no `except Exception` catches it."""
 
 
-def make_example(folder: Path, frames: int = FRAMES) -> Path:
+def make_example(
+    folder: Path,
+    model: Model,
+    frames: int = FRAMES,
+    gop: int = GOP,
+    name: str = "v",
+    size: tuple[int, int] = SIZE,
+) -> Path:
     """A small valid file; its source is in.y4m beside it."""
-    from dvc_codec.codec.encoder import encode_file
-    from dvc_codec.video import Picture, VideoInfo, open_writer
-
-    w, h = SIZE
+    w, h = size
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
     source = folder / "in.y4m"
-    from fractions import Fraction
-
     with open_writer(source, VideoInfo(w, h, Fraction(25), Fraction(1, 25))) as writer:
         for t in range(frames):
             luma = 128 + 60 * np.sin((x - 1.7 * t) / 5 + y / 9) + 20 * np.sin(x * y / 90 + t)
             u = np.full((h // 2, w // 2), 120 + t, np.uint8)
             writer.write(Picture(luma.astype(np.uint8), u, u), t)
-    encode_file(source, folder / "v.dvc", lagrangian=1024, gop=GOP, scene_cuts=False)
-    return folder / "v.dvc"
+    target = folder / f"{name}.dvc"
+    encode_file(source, target, lagrangian=1024, gop=gop, scene_cuts=False, model=model)
+    return target
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:
@@ -103,7 +117,7 @@ def repaired(data: bytes) -> bytes:
         left = len(out) - at - CHUNK_HEAD
         if length > left:  # let it reach to the next chunk
             following = out.find(SYNC, at + 1)
-            length = (following if following > 0 else len(out)) - at - CHUNK_HEAD
+            length = max(0, (following if following > 0 else len(out)) - at - CHUNK_HEAD)
             out[at + 8 : at + 12] = length.to_bytes(4, "little")
             head = bytes(out[at + 7 : at + 12])
         body = bytes(out[at + CHUNK_HEAD : at + CHUNK_HEAD + length])
@@ -112,16 +126,16 @@ def repaired(data: bytes) -> bytes:
     return bytes(out)
 
 
-def batch(folder: Path, seed: int, count: int) -> None:
+def batch(folder: Path, weights: str, seed: int, count: int) -> None:
     """In a process of its own: decode mutated files and print what came of them."""
     import torch
 
-    from dvc_codec.codec.decoder import Decoder
-    from dvc_codec.codec.model import load_model
-
     torch.set_num_threads(1)
-    model, good = load_model(), (folder / "v.dvc").read_bytes()
-    signal.signal(signal.SIGALRM, _alarm)
+    model = load_model(Path(weights) if weights else None)
+    good, short = ((folder / name).read_bytes() for name in ("v.dvc", "short.dvc"))
+    timers = ((signal.ITIMER_PROF, SLOW), (signal.ITIMER_REAL, 10 * SLOW))
+    for signal_number in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(signal_number, _alarm)
     file = folder / f"mutated-{seed}.dvc"
 
     def decode() -> None:
@@ -136,10 +150,12 @@ def batch(folder: Path, seed: int, count: int) -> None:
     counts: Counter[str] = Counter()
     slowest = 0.0
     for number in range(count):
-        data = mutate(good, random.Random(seed * 10**6 + number))
+        rng = random.Random(seed * 10**6 + number)
+        data = mutate(short if rng.random() < SHORT else good, rng)
         file.write_bytes(data)
-        begun = time.monotonic()
-        signal.setitimer(signal.ITIMER_REAL, SLOW)
+        begun = time.process_time()
+        for timer, seconds in timers:
+            signal.setitimer(timer, seconds)
         try:
             decode()
             counts["decoded"] += 1
@@ -152,30 +168,32 @@ def batch(folder: Path, seed: int, count: int) -> None:
             counts[f"CRASH {type(error).__name__}: {str(error)[:90]}"] += 1
             (folder / f"crash-{seed}-{number}.dvc").write_bytes(data)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        slowest = max(slowest, time.monotonic() - begun)
+            for timer, _ in timers:
+                signal.setitimer(timer, 0)
+        slowest = max(slowest, time.process_time() - begun)
     file.unlink()
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(repr((dict(counts), slowest, most / valid)))
+    memory = round(most / valid, 4)
+    print(json.dumps({"seed": seed, "counts": counts, "slowest": slowest, "memory": memory}))
 
 
 def _alarm(number: int, frame: FrameType | None) -> None:
     raise Hang
 
 
-def mutated(folder: Path, count: int) -> None:
-    """Print what came of ``count`` mutated files."""
-    counts: Counter[str] = Counter()
-    slowest = most = 0.0
+def mutated(folder: Path, weights: str, count: int, log: Path) -> None:
+    """Print what came of ``count`` mutated files; what ``log`` has already is not run again."""
+    done = {found["seed"]: found for found in map(json.loads, lines_of(log))}
     for seed in range(-(-count // BATCH)):
-        words = [sys.executable, __file__, "--batch", str(folder), str(seed), str(BATCH)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        if done.returncode:
-            counts[f"PROCESS DIED {done.returncode}: {done.stderr[-200:]}"] += 1
-            continue
-        found, slow, memory = eval(done.stdout, {"__builtins__": {}})  # our own repr
-        counts.update(found)
-        slowest, most = max(slowest, slow), max(most, memory)
+        if seed not in done:
+            done[seed] = found = run_batch(folder, weights, seed)
+            with log.open("a") as file:
+                file.write(json.dumps(found) + "\n")
+    counts: Counter[str] = Counter()
+    for found in done.values():
+        counts.update(found["counts"])
+    slowest = max(found["slowest"] for found in done.values())
+    most = max(found["memory"] for found in done.values())
     print(
         f"mutated: {sum(counts.values())} files, slowest {slowest:.2f} s, memory {most:.2f} times"
     )
@@ -183,26 +201,82 @@ def mutated(folder: Path, count: int) -> None:
         print(f"  {number:6} {name}")
 
 
-def cuts(folder: Path, step: int) -> None:
-    """Cut at every ``step``-th byte from the first frame's end on."""
-    from dvc_codec.codec.decoder import Decoder
-    from dvc_codec.codec.model import load_model
+def lines_of(log: Path) -> list[str]:
+    """Whole lines only: a run that was killed may have left half a line."""
+    text = log.read_text() if log.exists() else ""
+    return text.splitlines() if text.endswith("\n") else text.splitlines()[:-1]
 
-    model, path = load_model(), make_example(folder, 64)
+
+def run_batch(folder: Path, weights: str, seed: int) -> dict[str, Any]:
+    """What came of the mutated files of ``seed``."""
+    words = [sys.executable, __file__, "--batch", str(folder), weights, str(seed), str(BATCH)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=BATCH, check=False)
+    except subprocess.TimeoutExpired:  # stuck where no alarm reaches it
+        return {"seed": seed, "counts": {"PROCESS HUNG": 1}, "slowest": BATCH, "memory": 0}
+    if done.returncode:
+        said = f"PROCESS DIED {done.returncode}: {done.stderr[-200:]}"
+        return {"seed": seed, "counts": {said: 1}, "slowest": 0, "memory": 0}
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def cuts(folder: Path, model: Model, step: int) -> None:
+    """Cut at every byte: what stands in whole frames is read; every ``step``-th cut, and those
+    around the end of a frame, are decoded from the group before the last whole frame on.
+    """
+    path = make_example(folder, model, 64, size=SMALL_SIZE)
     data, short = path.read_bytes(), folder / "cut.dvc"
-    with Decoder(path, model) as decoder:
-        hashes = [zlib.crc32(frame.picture.to_bytes()) for frame, _ in decoder.frames()]
+    expected = records_of(path)
     ends = frame_ends(path)
-    wrong = tried = 0
-    for length in range(ends[0], len(data), step):
-        tried += 1
+    decoded_too = {end + beside for end in ends for beside in (-1, 0)}
+    wrong = decoded = refused = 0
+    for length in range(len(data)):
         short.write_bytes(data[:length])
         whole = sum(end <= length for end in ends)
+        if not whole:
+            try:
+                Decoder(short, model).close()
+                wrong += 1
+            except DamagedFile:
+                refused += 1
+            continue
+        wrong += records_of(short)[:whole] != expected[:whole]
+        if length % step and length not in decoded_too:
+            continue
+        decoded += 1
+        first = max(0, whole - 1 - (whole - 1) % GOP - GOP)
         with Decoder(short, model) as decoder:
-            frames = [(zlib.crc32(f.picture.to_bytes()), ok) for f, ok in decoder.frames()]
-        good = [value for value, ok in frames if ok]
-        wrong += good[:whole] != hashes[:whole] or len(frames) < whole
-    print(f"cut: {tried} cuts of a file of 64 frames and {len(data)} bytes, {wrong} lost a frame")
+            exact = [exact for _, exact in decoder.frames(first, whole - first)]
+        wrong += exact != [True] * (whole - first)
+    print(
+        f"cut: {len(data)} cuts of a file of 64 frames, {refused} before the end of the first, "
+        f"{decoded} decoded, {wrong} lost or spoilt a whole frame"
+    )
+
+
+def records_of(path: Path) -> list[FrameRecord]:
+    """All frames that can be read, those of a cut group included."""
+    with Reader(path) as reader:
+        gops = [reader.read_gop(number) for number in range(len(reader.index))]
+        cut = reader.read_cut_gop()
+        return [frame for gop in (*gops, *([cut] if cut else ())) for frame in gop.frames]
+
+
+def groups(path: Path, model: Model) -> None:
+    """A flipped byte in each group."""
+    data, changed = path.read_bytes(), path.with_name("group.dvc")
+    with Reader(path) as reader:
+        offsets = [entry.offset for entry in reader.index]
+    wrong = 0
+    for number, offset in enumerate(offsets):
+        out = bytearray(data)
+        out[offset + CHUNK_HEAD + 40] ^= 0xFF
+        changed.write_bytes(out)
+        with Decoder(changed, model) as decoder, closing(decoder.shown()) as shown:
+            exact = [found.exact for found in shown]
+        wrong += exact != [at // GOP != number for at in range(FRAMES)]
+    print(f"groups: {len(offsets)} of {len(offsets)} damaged one by one, {wrong} cost more than it")
 
 
 def frame_ends(path: Path) -> list[int]:
@@ -220,59 +294,81 @@ def frame_ends(path: Path) -> list[int]:
 
 
 def flips(path: Path) -> None:
-    """One bit of every byte."""
-    from dvc_codec.codec.verify import check_bytes
-
+    """Every bit of every byte."""
     data, changed = path.read_bytes(), path.with_name("flipped.dvc")
     missed = 0
-    for at in range(len(data)):
+    for bit in range(8 * len(data)):
         out = bytearray(data)
-        out[at] ^= 1 << at % 8
+        out[bit // 8] ^= 1 << bit % 8
         changed.write_bytes(out)
         with suppress(DvcError):
             missed += check_bytes(changed).sound
-    print(f"flips: {len(data)} flipped bits, {missed} not found")
+    print(f"flips: {8 * len(data)} flipped bits, {missed} not found")
 
 
-def kills(folder: Path, count: int) -> None:
-    """SIGKILL at random moments."""
-    from dvc_codec.codec.decoder import decode_file
-    from dvc_codec.codec.model import load_model
+def kills(folder: Path, model: Model, count: int) -> None:
+    """SIGKILL at random moments of what `encode --resume` does."""
+    import torch
 
-    make_example(folder, 96)
-    model, rng = load_model(), random.Random(3)
-    words = [sys.executable, "-m", "dvc_codec.cli.main", "encode", str(folder / "in.y4m")]
-    options = ["--gop", "4", "--quiet", "--resume", "--threads", "1"]
-    begun = time.monotonic()
-    subprocess.run([*words, str(folder / "whole.dvc"), *options], check=True)
-    length = time.monotonic() - begun
+    torch.set_num_threads(1)  # no pool of threads that a child would miss
+    make_example(folder, model, size=SMALL_SIZE)
+    source, target = folder / "in.y4m", folder / "k.dvc"
+    part = folder / "k.dvc.part"
+    processes = multiprocessing.get_context("fork")  # need not import torch and load weights
+    rng = random.Random(3)
+
+    def encode(goal: Path) -> None:
+        encode_file(source, goal, gop=2, intra="hevc", scene_cuts=False, resume=True, model=model)
+
+    def run(goal: Path, moment: float | None = None) -> float:
+        """Encode, for so many seconds at most. -> seconds it took."""
+        process = processes.Process(target=encode, args=(goal,))
+        process.start()
+        begun = time.monotonic()
+        process.join(moment)
+        process.kill()
+        process.join()
+        assert moment is not None or process.exitcode == 0
+        return time.monotonic() - begun
+
+    run(folder / "first.dvc")
+    length = run(folder / "whole.dvc")
     expected = (folder / "whole.dvc").read_bytes()
-    with_part = partial = undecodable = different = 0
-    target, part = folder / "k.dvc", folder / "k.dvc.part"
-    for _ in range(count):
+    with_part = partial = undecodable = different = finished = 0
+    for number in range(1, count + 1):
         target.unlink(missing_ok=True)
         part.unlink(missing_ok=True)
-        process = subprocess.Popen([*words, str(target), *options])
-        time.sleep(rng.uniform(0.4 * length, length))
-        process.kill()
-        process.wait()
+        run(target, rng.uniform(0, length))
+        finished += target.exists()
         partial += target.exists() and target.read_bytes() != expected
-        if part.exists() and part.stat().st_size > 2000:
+        if part.exists() and records_or_none(part):
             with_part += 1
             try:
-                decode_file(part, folder / "k.y4m", model=model)
+                with Decoder(part, model) as decoder:
+                    undecodable += not all(exact for _, exact in decoder.frames())
             except DvcError as error:
                 undecodable += 1
                 print("  ", error)
-        subprocess.run([*words, str(target), *options], check=True)
+        run(target)
         different += target.read_bytes() != expected
-    print(
-        f"kills: {count}, {with_part} with a part of a group or more; final name partial "
-        f"{partial}, part not decodable {undecodable}, resumed file different {different}"
-    )
+        if number % 20 == 0 or number == count:  # what is done counts, should it be stopped
+            print(
+                f"kills: {number}, {finished} too late, {with_part} with a part that has frames; "
+                f"final name partial {partial}, part not decodable {undecodable}, resumed file "
+                f"different {different}",
+                flush=True,
+            )
 
 
-def claims(path: Path) -> None:
+def records_or_none(part: Path) -> list[FrameRecord]:
+    """Frames of a file that may not even have its header."""
+    try:
+        return records_of(part)
+    except DvcError:
+        return []
+
+
+def claims(path: Path, weights: str) -> None:
     """Headers and chunks that claim too much."""
     data = path.read_bytes()
     end = PREFIX + body_length(data[:PREFIX], "") + 4
@@ -296,11 +392,13 @@ def claims(path: Path) -> None:
         "import sys, time, resource\n"
         "from pathlib import Path\n"
         "from dvc_codec.codec.decoder import Decoder\n"
+        "from dvc_codec.codec.model import load_model\n"
         "from dvc_codec.errors import DvcError\n"
+        "model = load_model(Path(sys.argv[2])) if sys.argv[2] else None\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "begun = time.monotonic()\n"
         "try:\n"
-        "    decoder = Decoder(Path(sys.argv[1]), strict=True)\n"
+        "    decoder = Decoder(Path(sys.argv[1]), model, strict=True)\n"
         "    said = f'OPENED {sum(1 for _ in decoder.frames())}'\n"
         "except DvcError as error: said = f'{type(error).__name__} {error.exit_code}'\n"
         "ms = 1000 * (time.monotonic() - begun)\n"
@@ -310,7 +408,7 @@ def claims(path: Path) -> None:
     for name, changed in cases.items():
         target = path.with_name("claim.dvc")
         target.write_bytes(changed)
-        words = [sys.executable, "-c", program, str(target)]
+        words = [sys.executable, "-c", program, str(target), weights]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         print(f"claims: {name}: {done.stdout.strip() or done.stderr[-300:]}")
 
@@ -334,22 +432,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mutated", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--step", type=int, default=61, help="bytes between cuts")
+    parser.add_argument("--step", type=int, default=61, help="bytes between cuts that are decoded")
     parser.add_argument("--only", default="")
     parser.add_argument("--keep", type=Path, help="a folder for the files that did harm")
-    parser.add_argument("--batch", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--log", type=Path, help="batches of mutated files done, to go on from")
+    parser.add_argument("--model", default="", help="weights other than the shipped ones")
+    parser.add_argument("--batch", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.batch:
-        batch(Path(arguments.batch[0]), *map(int, arguments.batch[1:]))
+        name, weights, seed, count = arguments.batch
+        batch(Path(name), weights, int(seed), int(count))
         return
+    weights = arguments.model
+    model = load_model(Path(weights) if weights else None)
     with tempfile.TemporaryDirectory() as name:
         folder = arguments.keep or Path(name)
+        log = arguments.log or folder / "log.jsonl"
+
+        def mutate_both() -> None:
+            make_example(folder, model)
+            make_example(folder, model, 2, 2, "short")
+            mutated(folder, weights, arguments.mutated, log)
+
         jobs: dict[str, Callable[[], None]] = {
-            "claims": lambda: claims(make_example(folder)),
-            "flips": lambda: flips(make_example(folder)),
-            "mutated": lambda: mutated(make_example(folder).parent, arguments.mutated),
-            "kills": lambda: kills(folder, arguments.kills),
-            "cut": lambda: cuts(folder, arguments.step),
+            "claims": lambda: claims(make_example(folder, model), weights),
+            "groups": lambda: groups(make_example(folder, model), model),
+            "flips": lambda: flips(make_example(folder, model)),
+            "mutated": mutate_both,
+            "kills": lambda: kills(folder, model, arguments.kills),
+            "cut": lambda: cuts(folder, model, arguments.step),
         }
         for job, work in jobs.items():
             if arguments.only in job:

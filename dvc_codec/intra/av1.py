@@ -23,6 +23,7 @@ _OPTIONS = "avif=1:lp=1:aq-mode=0"
 _DELIMITER = b"\x12\0"
 _SEQUENCE_HEADER = 0x0A  # OBU header bytes: type 1 and type 6, each with a size
 _FRAME = 0x32
+_FRAME_TYPES = (3, 6)  # OBU types of a frame's header, and of a frame whole
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class Av1:
         length = data[0] if data else 0
         if length == 0:
             stream = data[1:]
+            # Before anything is decoded: a few kilobytes may hold thousands of large pictures
+            frames = _frames_in(stream)
+            if frames != 1:
+                raise DamagedFile(f"I frame: an AV1 stream of {frames} frames, expected 1")
         elif length > len(data) - 1:
             raise DamagedFile(f"I frame: AV1 sequence header of {length} bytes in {len(data)}")
         else:
@@ -70,6 +75,26 @@ def _unwrapped(stream: bytes) -> bytes:
         ):
             return bytes([length]) + sequence + frame
     return b"\0" + stream
+
+
+def _frames_in(stream: bytes) -> int:
+    """How many frames the OBUs of a stream have, up to where it is none."""
+    frames = at = 0
+    while at < len(stream):
+        kind, extended, sized = stream[at] >> 3 & 15, stream[at] & 4, stream[at] & 2
+        at += 2 if extended else 1
+        frames += kind in _FRAME_TYPES
+        if not sized:  # the rest
+            break
+        length = shift = 0
+        for byte in stream[at : at + 8]:
+            at += 1
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        at += length
+    return frames
 
 
 def _leb128(value: int) -> bytes:

@@ -187,6 +187,15 @@ def test_av1_decodes_a_whole_stream() -> None:
     assert psnr(picture, get("av1").decode(b"\0" + stream, 208, 120)) > 36
 
 
+def test_av1_of_several_pictures_is_refused_before_decoding() -> None:
+    stream = encode_still(waves(208, 120), "libsvtav1", {"preset": "8", "crf": "20"})
+    with pytest.raises(DamagedFile, match="an AV1 stream of 40 frames"):
+        get("av1").decode(b"\0" + 40 * stream, 208, 120)
+    for rubbish in (b"", b"\xff" * 20, b"\x32", b"\x32\xff\xff\xff\xff\xff\xff\xff\xff\xff"):
+        with pytest.raises(DamagedFile):
+            get("av1").decode(b"\0" + rubbish, 208, 120)
+
+
 @pytest.mark.parametrize("name", CODECS)
 @pytest.mark.parametrize("form", [b"", b"\0", b"\1", b"\7"])
 @settings(max_examples=10, deadline=None, derandomize=True)
