@@ -26,6 +26,7 @@ from dvc_codec.errors import DamagedFile, OutOfRange, WrongModel, WrongVersion
 from dvc_codec.intra import by_id
 from dvc_codec.networks.rate import RATES
 from dvc_codec.video import (
+    DEFAULT_CRF,
     NO_EXTRAS,
     ColourTags,
     Extras,
@@ -337,6 +338,7 @@ def decode_file(
     start: float = 0.0,
     frames: int | None = None,
     lossless: bool | None = None,
+    crf: int = DEFAULT_CRF,
     strict: bool = False,
     sound: bool = True,
     limits: Limits = DEFAULT_LIMITS,
@@ -351,6 +353,7 @@ def decode_file(
         start: seconds to skip; only the group of pictures around it is decoded, not what is before.
         frames: how many to decode at most.
         lossless: see :func:`dvc_codec.video.open_writer`.
+        crf: the same.
         strict: refuse a damaged file; else lost pictures are concealed, and ``Decoded.lost`` says
             which.
         sound: write sound, subtitles, tags and chapters too, where ``target`` can hold them.
@@ -371,7 +374,7 @@ def decode_file(
         total = decoder.frame_count - first
         extras = decoder.extras if sound else NO_EXTRAS
         writer = stack.enter_context(
-            open_writer(target, decoder.info, lossless=lossless, extras=extras)
+            open_writer(target, decoder.info, lossless=lossless, crf=crf, extras=extras)
         )
         done.left_out, done.complete = writer.left_out, decoder.complete
         sounds = PacketsBeside(decoder, writer, from_the_start=first == 0) if sound else None

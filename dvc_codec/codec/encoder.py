@@ -17,18 +17,17 @@ from dvc_codec.codec.output import Output, header_of
 from dvc_codec.codec.p_frame import State, code_frame, table_costs
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
 from dvc_codec.codec.rates import ConstantRate, RateControl
+from dvc_codec.codec.source import open_companions, open_source
 from dvc_codec.container import FrameKind, FrameRecord, ResumedFrame
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.errors import OutOfRange, UsageError
 from dvc_codec.intra import encode_for_lambda, get
 from dvc_codec.networks.rate import HIGHEST_LAMBDA, LOWEST_LAMBDA, lambda_at, rate_index
 from dvc_codec.video import (
-    Companions,
     Frame,
     Picture,
     RawFormat,
     VideoInfo,
-    open_video,
     open_writer,
 )
 
@@ -174,7 +173,7 @@ def encode_file(
     """Encode a video file into a .dvc file.
 
     Args:
-        source: anything FFmpeg reads, "-" for y4m on standard input.
+        source: anything FFmpeg reads, "-" for y4m on standard input, a .dvc file of ``model``.
         target: the file to make; it has this name only when it is whole.
         lagrangian: lambda in [64, 4096]: larger is better and bigger.
         gop: longest group of pictures.
@@ -208,11 +207,11 @@ def encode_file(
     settings = f"{lagrangian:g} {gop} {start} {frames} {intra} {scene_cuts} {convert} {rates_are}"
     with ExitStack() as stack:
         reader = stack.enter_context(
-            open_video(source, start=start, frames=frames, raw=raw, convert=convert)
+            open_source(source, start=start, frames=frames, raw=raw, convert=convert, model=model)
         )
         info = reader.info
         control = rates(info) if rates else ConstantRate(encoder.rate_index)
-        companions = stack.enter_context(Companions(source if sound and raw is None else "-"))
+        companions = stack.enter_context(open_companions(source if sound and raw is None else "-"))
         if start and companions.streams:
             companions.start_at(reader.first_pts * info.time_base)
         header = header_of(

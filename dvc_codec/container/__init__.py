@@ -9,7 +9,7 @@ True
 
 from dvc_codec.container.chapters import Chapter, chapters_extension, chapters_of
 from dvc_codec.container.hashes import picture_hash
-from dvc_codec.container.header import VERSION
+from dvc_codec.container.header import VERSION, is_dvc
 from dvc_codec.container.reader import Reader
 from dvc_codec.container.records import (
     ByteCounts,
@@ -43,5 +43,6 @@ __all__ = [
     "Writer",
     "chapters_extension",
     "chapters_of",
+    "is_dvc",
     "picture_hash",
 ]
