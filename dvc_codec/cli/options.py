@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from dvc_codec.container import Reader
-from dvc_codec.errors import CannotWrite, OutOfRange, UsageError
+from dvc_codec.errors import CannotWrite, NoDevice, OutOfRange, UsageError
 
 if TYPE_CHECKING:  # torch takes two seconds to import: not for --help or for a wrong option
     from dvc_codec.codec.limits import Limits
@@ -126,7 +126,7 @@ def rate_of(source: Path) -> Fraction:
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
-    """--model, --threads, --quiet, --json."""
+    """--model, --threads, --device, --quiet, --json, --events."""
     parser.add_argument(
         "--model",
         type=Path,
@@ -135,6 +135,13 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--threads", type=at_least_one, metavar="N", help="threads of the networks (default: cores)"
+    )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where the networks run (default: auto, which is cpu; cuda is refused as yet: its "
+        "rounding would have to be shown to give the encoder's pictures)",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress and no final line")
     parser.add_argument(
@@ -164,8 +171,18 @@ def add_many(parser: argparse.ArgumentParser, each: str) -> None:
     )
 
 
+def check_device(arguments: argparse.Namespace) -> None:
+    """Raise NoDevice where networks cannot run, whether or not there is such a device."""
+    if arguments.device == "cuda":
+        raise NoDevice(
+            "--device cuda: this version runs its networks on the processor alone; leave the "
+            "option out, or give cpu"
+        )
+
+
 def ready_model(arguments: argparse.Namespace) -> "Model":
-    """Set the number of threads, and load the weights."""
+    """Set the number of threads, and load the weights. Raises NoDevice for --device cuda."""
+    check_device(arguments)
     import torch
 
     from dvc_codec.codec.model import load_model

@@ -15,6 +15,7 @@ from dvc_codec.cli.options import (
     add_limits,
     add_part,
     add_viewing,
+    check_device,
     check_distinct,
     frames_wanted,
     note,
@@ -114,6 +115,7 @@ def copy(arguments: argparse.Namespace) -> None:
         raise UsageError("--json: standard output has the video already; give OUT a name")
     if not to_stdout:
         check_distinct(arguments.source, {"OUT": arguments.target})
+    check_device(arguments)
     lossless, crf = viewing_of(arguments, arguments.target)
     from dvc_codec.video.transcode import transcode_file
 
