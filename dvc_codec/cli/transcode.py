@@ -121,10 +121,12 @@ def copy(arguments: argparse.Namespace) -> None:
 
     raw = encode.raw_format(arguments)
     frames = frames_wanted(arguments, lambda: encode.source_rate(arguments, raw))
+    infos: list[VideoInfo] = []
     begun = time.monotonic()
     with ProgressLine(not arguments.quiet, events=arguments.events) as line:
 
         def follow(done: "Transcoded", info: "VideoInfo") -> None:
+            infos[:] = [info]
             line.show(done.frames, expected_frames(info, arguments.start, frames))
 
         done = transcode_file(
@@ -140,7 +142,7 @@ def copy(arguments: argparse.Namespace) -> None:
             progress=follow,
         )
     seconds = time.monotonic() - begun
-    for text in source_notes(arguments.source, done):
+    for text in source_notes(arguments.source, done, infos[0]):
         note(text)
     if arguments.json:
         facts = {"file": arguments.target, "frames": done.frames, "seconds": seconds}

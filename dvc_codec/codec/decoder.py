@@ -20,7 +20,16 @@ from dvc_codec.codec.limits import DEFAULT_LIMITS, Limits
 from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.p_frame import reconstruct
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
-from dvc_codec.container import FrameKind, FrameRecord, Header, Packet, Reader, chapters_of
+from dvc_codec.container import (
+    FrameKind,
+    FrameRecord,
+    Hdr,
+    Header,
+    Packet,
+    Reader,
+    chapters_of,
+    hdr_of,
+)
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.errors import DamagedFile, OutOfRange, WrongModel, WrongVersion
 from dvc_codec.intra import by_id
@@ -228,7 +237,16 @@ class Decoder:
             ColourTags(c.range, c.primaries, c.transfer, c.matrix, c.chroma_location),
             frame_count=self.frame_count,
             rotation=h.rotation,
+            hdr=self._hdr(),
         )
+
+    def _hdr(self) -> Hdr | None:
+        try:
+            return hdr_of(self.header, self._reader.name)
+        except DamagedFile:
+            if self._strict:
+                raise
+            return None
 
     @property
     def extras(self) -> Extras:

@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 from dvc_codec.container import Packet, StreamEntry, StreamKind
 from dvc_codec.errors import UnsupportedVideo
 from dvc_codec.video.extras import NO_EXTRAS, Extras
+from dvc_codec.video.hdr import HDR_TEXT, x264_parameters
 from dvc_codec.video.info import CHROMA_LOCATIONS, VideoInfo
 from dvc_codec.video.picture import Picture, Plane
 from dvc_codec.video.template import PADDING, example_of
@@ -76,6 +77,10 @@ class EncodingSink:
         )
         try:
             options = _options(x264, lossless, crf)
+            if x264:
+                options = options | x264_parameters(info.hdr)
+            elif info.hdr:
+                self.left_out.append(HDR_TEXT)
             self._stream = self._add_stream("libx264" if x264 else "ffv1", options)
             self._add_extras(extras, container_format)
             self._container.start_encoding()

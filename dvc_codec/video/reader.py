@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from dvc_codec.errors import FileMissing, NotAVideo, OutOfRange, UsageError
 from dvc_codec.video.conversion import PictureMaker, chroma_location_named, colour_of
+from dvc_codec.video.hdr import hdr_of_frame
 from dvc_codec.video.info import VideoInfo
 from dvc_codec.video.picture import Frame
 
@@ -255,6 +256,7 @@ class VideoReader:
             frame_count=_frame_count(self._container, self._stream, self._rate),
             rotation=frame.rotation,
             pix_fmt=frame.format.name,
+            hdr=hdr_of_frame(frame),
         )
 
     def _no_frames(self, start: float) -> NotAVideo | OutOfRange:

@@ -13,6 +13,7 @@ import av
 from dvc_codec.container import Packet
 from dvc_codec.errors import CannotWrite, UsageError
 from dvc_codec.video.extras import NO_EXTRAS, Extras
+from dvc_codec.video.hdr import HDR_TEXT
 from dvc_codec.video.info import VideoInfo
 from dvc_codec.video.muxer import DEFAULT_CRF, EncodingSink
 from dvc_codec.video.picture import Picture
@@ -113,7 +114,7 @@ class VideoWriter:
                 sink = EncodingSink(self._part, self._name, info, kind, lossless, crf, extras)
                 self.left_out, self._sink = sink.left_out, sink
             else:
-                self.left_out = _names(extras)
+                self.left_out = _names(extras) + [HDR_TEXT] * bool(info.hdr)
                 self._sink = PlanesSink(file, info, y4m=suffix == ".y4m")
         except (av.FFmpegError, OSError) as error:
             self._remove_part()
