@@ -103,7 +103,7 @@ def add_conversion(parser: Options) -> None:
     parser.add_argument(
         "--convert",
         action="store_true",
-        help="take what is not 8-bit 4:2:0, and interlaced video, by converting it",
+        help="convert what is not 8-bit 4:2:0, and deinterlace; else both are refused",
     )
     parser.add_argument(
         "--raw-size", type=size, metavar="WxH", help="picture size of a raw 4:2:0 source (.yuv)"
@@ -227,7 +227,7 @@ def source_notes(source: str, done: "Summary | Transcoded", info: "VideoInfo | N
             f"{source}: HDR ({curve}) is kept as it is, in 8 bits: smooth areas may show bands"
         )
     if done.interlaced:
-        notes.append(f"{source}: interlaced pictures were coded as whole frames")
+        notes.append(f"{source}: interlaced pictures were deinterlaced, one frame of two fields")
     if done.damaged:
         notes.append(
             f"{source}: {done.damaged} places could not be decoded; "

@@ -64,7 +64,7 @@ class Summary:
     frame_psnr: list[float] = field(default_factory=list)
     last: EncodedFrame | None = None  # the frame just coded, for whoever follows the progress
     converted_from: str | None = None  # the source's pixel format if it is not 8-bit 4:2:0
-    interlaced: bool = False  # fields were coded as whole frames
+    interlaced: bool = False  # there were fields, which were deinterlaced
     damaged: int = 0  # places of the source that could not be decoded
     resumed: int = 0  # frames of an earlier run; PSNR is without them
     companion_bytes: int = 0  # sound and subtitles
@@ -181,7 +181,7 @@ def encode_file(
         frames: how many to code at most.
         intra: "auto", "hevc" or "av1".
         scene_cuts: start a group where the scene changes.
-        convert: take other pixel formats than 8-bit 4:2:0, and interlaced pictures.
+        convert: take other pixel formats than 8-bit 4:2:0, and deinterlace.
         sound: carry sound, subtitles and attachments over, byte for byte.
         recon: also write what a decoder will output (.y4m, .mkv, ...).
         resume: go on from ``target``.part where an interrupted run left one, and leave one when
