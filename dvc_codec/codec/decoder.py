@@ -79,24 +79,29 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Parsed:
-    """A frame whose bytes are read: the still picture of an I frame, or the symbols of a P
-    frame.
+    """A frame whose bytes are read: the still picture of an I frame, or the symbols of a P frame
+    as the network gets them, and as they were sent.
     """
 
     record: FrameRecord
     still: Picture | None = None
     symbols: Mapping[str, Tensor] = field(default_factory=dict)
+    sent: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class FrameParser:
     """Reads the frames of groups of pictures, in order. Needs no picture of a P frame, so it may
     run ahead of whoever reconstructs them.
+
+    Attributes:
+        past: magnitudes of what the last frame sent; None before the first.
+        tables: as they are for the next P frame.
     """
 
     def __init__(self, model: Model, header: Header) -> None:
         self._prior, self._header = model.codec.prior, header
-        self._past: Mapping[str, Tensor] | None = None
-        self._tables: dict[str, Tables] = {}
+        self.past: Mapping[str, Tensor] | None = None
+        self.tables: dict[str, Tables] = {}
 
     @torch.inference_mode()
     def parse(self, record: FrameRecord) -> Parsed:
@@ -111,20 +116,20 @@ class FrameParser:
             return self._intra_frame(record)
         if record.kind != FrameKind.P:
             raise WrongVersion(f"a frame of kind {record.kind.name}: this program knows I and P")
-        if self._past is None:
+        if self.past is None:
             raise DamagedFile("a group of pictures does not start with an I frame")
         data = record.payloads[0]
-        read, sent, self._tables = symbols.read(self._prior, self._tables, data, self._past)
-        self._past = {name: plane.abs() for name, plane in sent.items()}
-        return Parsed(record, symbols=read)
+        read, sent, self.tables = symbols.read(self._prior, self.tables, data, self.past)
+        self.past = {name: plane.abs() for name, plane in sent.items()}
+        return Parsed(record, symbols=read, sent=sent)
 
     def _intra_frame(self, record: FrameRecord) -> Parsed:
         if record.intra_codec is None:
             raise DamagedFile("an I frame does not say which codec it is of")
         height, width = self._header.height, self._header.width
         still = by_id(record.intra_codec).decode(record.payloads[0], width, height)
-        self._past = self._prior.nothing(1, height, width)
-        self._tables = self._prior.tables()
+        self.past = self._prior.nothing(1, height, width)
+        self.tables = self._prior.tables()
         return Parsed(record, still)
 
 
