@@ -45,7 +45,7 @@ EXAMPLES = """examples:
   ffmpeg -i in.mp4 -f yuv4mpegpipe - | dvc-codec encode - out.dvc --target-bitrate 300k
 """
 DEFAULT_GOP = 32
-PRESETS = {"fast": "av1", "medium": "auto", "slow": "auto"}
+PRESETS = {"fast": "av1", "medium": "auto", "slow": "best"}
 
 
 def add_to(commands: Commands) -> None:
@@ -85,13 +85,14 @@ def add_search(parser: Options) -> None:
     parser.add_argument(
         "--preset",
         choices=PRESETS,
-        help="how much is tried: fast tries one codec for I frames, medium tries all "
-        "(default: medium; slow is the same as yet)",
+        help="how much is tried for I frames: fast one codec, medium all of them (default), slow "
+        "all of them with more search",
     )
     parser.add_argument(
         "--intra",
-        choices=("auto", "hevc", "av1"),
-        help="codec of the I frames (default: what the preset says; auto is the better of each)",
+        choices=("auto", "best", "hevc", "av1"),
+        help="codec of the I frames (default: what the preset says; auto is the better for each, "
+        "best too, after more search)",
     )
     parser.add_argument(
         "--no-scene-cuts", action="store_true", help="start groups every N frames only"

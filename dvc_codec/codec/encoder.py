@@ -86,7 +86,7 @@ class FrameEncoder:
     Args:
         model: weights.
         lagrangian: lambda in [64, 4096]; raises OutOfRange outside.
-        intra: name of the I-frame codec, or "auto".
+        intra: name of the I-frame codec, "auto" or "best".
     """
 
     def __init__(self, model: Model, lagrangian: float, intra: str = "auto") -> None:
@@ -179,7 +179,7 @@ def encode_file(
         gop: longest group of pictures.
         start: seconds to skip.
         frames: how many to code at most.
-        intra: "auto", "hevc" or "av1".
+        intra: "auto", "best", "hevc" or "av1".
         scene_cuts: start a group where the scene changes.
         convert: take other pixel formats than 8-bit 4:2:0, and deinterlace.
         sound: carry sound, subtitles and attachments over, byte for byte.
