@@ -258,23 +258,21 @@ def kept(source: Path, decoded: Path, convert: bool) -> str:
         abs((p - times[0][0]) - (q - times[1][0])) > 0.0011 for p, q in zip(*times, strict=True)
     ):
         lost.append("times")
+    for kind in ("audio", "subtitle"):
+        before, after = packets(source, kind), packets(decoded, kind)
+        if before != after:
+            lost.append(f"{kind} packets {len(before)} -> {len(after)}")
     with av.open(str(source)) as a, av.open(str(decoded)) as b:
-        for kind in ("audio", "subtitle"):
-            before, after = packets(a, kind), packets(b, kind)
-            if before != after:
-                lost.append(f"{kind} packets {len(before)} -> {len(after)}")
         if a.metadata.get("title") != b.metadata.get("title"):
             lost.append("title")
     return ", ".join(lost) or "all"
 
 
-def packets(container: Any, kind: str) -> list[bytes]:
-    """Of the first stream of a kind."""
-    streams = [s for s in container.streams if s.type == kind]
-    if not streams:
-        return []
-    container.seek(0)
-    return [bytes(p) for p in container.demux(streams[0]) if p.size]
+def packets(path: Path, kind: str) -> list[bytes]:
+    """Of the first stream of a kind, those before time 0 included."""
+    with av.open(str(path)) as container:
+        streams = [s for s in container.streams if s.type == kind]
+        return [bytes(p) for p in container.demux(streams[0]) if p.size] if streams else []
 
 
 def row(case: Case, folder: Path) -> tuple[str, ...]:
