@@ -4,6 +4,10 @@ Every codec here codes the picture padded by replication to a multiple of 8 and 
 and the decoder crops: one rule, so that no codec's own limits on sizes matter.
 """
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import cast
 
@@ -49,7 +53,7 @@ def encode_still(picture: Picture, encoder: str, options: dict[str, str]) -> byt
     context.thread_count = 1
     context.options = options
     try:
-        with av.logging.Capture():
+        with av.logging.Capture(), priority_kept():
             packets = [*context.encode(frame), *context.encode(None)]
     except av.error.FFmpegError as error:
         raise OutOfRange(
@@ -57,6 +61,24 @@ def encode_still(picture: Picture, encoder: str, options: dict[str, str]) -> byt
             f"{error.strerror}"
         ) from error
     return b"".join(bytes(packet) for packet in packets)
+
+
+@contextmanager
+def priority_kept() -> Iterator[None]:
+    """Give the thread back the scheduling it had.
+
+    SVT-AV1, when root runs it, makes its caller a real-time thread of the highest priority, and
+    leaves it so: threads made later inherit that, and nothing else on the machine gets to run.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameters)
 
 
 def decode_still(data: bytes, decoder: str, width: int, height: int) -> Picture:

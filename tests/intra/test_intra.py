@@ -1,5 +1,6 @@
 import hashlib
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -146,6 +147,15 @@ def test_a_second_process_makes_and_decodes_the_same_bytes(name: str, tmp_path: 
     )
     assert run.stdout.strip() == hashlib.sha256(decoded.to_bytes()).hexdigest(), run.stderr
     assert run.stderr == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="Linux's scheduling policies")
+@pytest.mark.parametrize("name", CODECS)
+def test_our_scheduling_is_as_it_was(name: str) -> None:
+    """Run by root, SVT-AV1 makes its caller a real-time thread: the machine stands still."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    get(name).encode(waves(64, 64), get(name).qp_range[-1])
+    assert (os.sched_getscheduler(0), os.sched_getparam(0)) == before
 
 
 def test_hevc_carries_no_parameter_sets() -> None:
