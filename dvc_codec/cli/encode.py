@@ -146,7 +146,8 @@ def run(arguments: argparse.Namespace) -> None:
             table.add(summary.last)
             frame_bits.append(summary.last.bits)
             total = expected_frames(info, part.start, part.frames)
-            line.show(summary.frames, total, *so_far(summary, info, part))
+            facts = so_far(summary, info, total)
+            line.show(summary.frames, total, *in_words(facts), facts=facts)
 
         chosen = choose(arguments, part, model, line)
         summary = encode_file(
@@ -254,14 +255,23 @@ def source_info(part: "Part", model: "Model") -> "VideoInfo":
         return reader.info
 
 
-def so_far(summary: "Summary", info: "VideoInfo", part: "Part") -> tuple[str, ...]:
+def so_far(summary: "Summary", info: "VideoInfo", total: int | None) -> dict[str, float | None]:
     """Rate, quality, size and what the size will be."""
-    parts = [f"{kbit_per_second(summary, info):.0f} kbit/s", f"{summary.psnr:.2f} dB"]
     bytes_now = sum(summary.bits.values()) / 8
-    parts.append(f"{bytes_now / 1000:.0f} kB")
-    if total := expected_frames(info, part.start, part.frames):
-        parts.append(f"of {bytes_now * total / max(1, summary.frames) / 1000:.0f} kB")
-    return tuple(parts)
+    return {
+        "kbit_per_second": kbit_per_second(summary, info),
+        "psnr": summary.psnr,
+        "bytes": round(bytes_now),
+        "expected_bytes": round(bytes_now * total / max(1, summary.frames)) if total else None,
+    }
+
+
+def in_words(facts: dict[str, float | None]) -> tuple[str, ...]:
+    """The same, for people."""
+    parts = (f"{facts['kbit_per_second']:.0f} kbit/s", f"{facts['psnr']:.2f} dB")
+    expected = facts["expected_bytes"]
+    size = f"{(facts['bytes'] or 0) / 1000:.0f} kB"
+    return (*parts, size if expected is None else f"{size} of {expected / 1000:.0f} kB")
 
 
 def expected_frames(info: "VideoInfo", start: float, wanted: int | None) -> int | None:

@@ -87,7 +87,12 @@ def _of_psnr(
     wanted = arguments.target_psnr
     if not 10 <= wanted <= 70:
         raise OutOfRange(f"target PSNR {wanted:g} dB: must be in [10, 70]")
-    rates, _ = for_psnr(part, model, wanted, lambda done, total: line.show(done, total, "trial"))
+    rates, _ = for_psnr(
+        part,
+        model,
+        wanted,
+        _following(line, "trial"),
+    )
     return Chosen(rates=lambda _: rates, words=f"psnr {wanted:g}")
 
 
@@ -124,9 +129,18 @@ def _of_bits(
         first = guess_for_bit_rate(arguments.target_bitrate, info)
         words = f"bitrate {arguments.target_bitrate:g}"
     rates, _ = for_bits(
-        part, model, budget, first, lambda done, total: line.show(done, total, "first pass")
+        part,
+        model,
+        budget,
+        first,
+        _following(line, "first pass"),
     )
     return Chosen(rates=lambda _: rates, words=words)
+
+
+def _following(line: ProgressLine, words: str) -> Callable[[int, int | None], None]:
+    """What shows a trial's progress."""
+    return lambda done, total: line.show(done, total, words, facts={"phase": "trial"})
 
 
 def _one_pass(arguments: argparse.Namespace) -> Chosen:
