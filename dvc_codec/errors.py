@@ -17,6 +17,7 @@ OutOfRange         8          a parameter outside its range
 CannotWrite        9          the target cannot be written, or the disk is full
 UnsupportedVideo   10         a video with something we do not code (transparency, ...)
 Concealed          11         decoded, but a damaged file: some pictures are repeats of others
+NoDevice           12         the networks cannot run where they were asked to
 =================  =========  =============================================================
 
 Signals are no errors of this kind: Ctrl-C and SIGTERM end with 130 and 143 (``cli/interrupt.py``).
@@ -91,3 +92,9 @@ class Concealed(DvcError):
     """
 
     exit_code = 11
+
+
+class NoDevice(DvcError):
+    """The networks cannot run where they were asked to."""
+
+    exit_code = 12

@@ -3,25 +3,27 @@
 import argparse
 import json
 import sys
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dvc_codec.cli.options import (
     STANDARD,
     Commands,
+    Options,
     add_common,
     add_limits,
     add_part,
+    add_viewing,
     check_distinct,
     frames_wanted,
     limits_of,
     note,
+    rate_of,
     ready_model,
     speed_note,
+    viewing_of,
 )
 from dvc_codec.cli.progress import ProgressLine
-from dvc_codec.container import Reader
 from dvc_codec.errors import Concealed, UsageError
 
 if TYPE_CHECKING:
@@ -50,16 +52,19 @@ def add_to(commands: Commands) -> None:
         "target", metavar="OUT", help=".y4m, .mkv, .mp4 or .yuv; - for y4m on standard output"
     )
     add_part(parser, "decode")
+    add_strict(parser)
+    add_viewing(parser)
+    add_limits(parser)
+    add_common(parser)
+
+
+def add_strict(parser: Options) -> None:
+    """--strict."""
     parser.add_argument(
         "--strict",
         action="store_true",
         help="refuse a damaged file (default: show the last good picture where one is lost)",
     )
-    parser.add_argument(
-        "--lossy", action="store_true", help="small .mkv for viewing (x264); .mp4 always is one"
-    )
-    add_limits(parser)
-    add_common(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -71,6 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
         check_distinct(arguments.source, {"OUT": arguments.target})
     from dvc_codec.codec.decoder import decode_file
 
+    lossless, crf = viewing_of(arguments, arguments.target)
     model = ready_model(arguments)
     with ProgressLine(not arguments.quiet, events=arguments.events) as line:
         decoded = decode_file(
@@ -78,7 +84,8 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.target,
             start=arguments.start,
             frames=frames_wanted(arguments, lambda: rate_of(arguments.source)),
-            lossless=False if arguments.lossy else None,
+            lossless=lossless,
+            crf=crf,
             strict=arguments.strict,
             sound=arguments.sound,
             limits=limits_of(arguments),
@@ -96,12 +103,6 @@ def run(arguments: argparse.Namespace) -> None:
         print(final_line(arguments.target, decoded), file=file)
     if text := losses(decoded):
         raise Concealed(f"{arguments.source}: {text}")
-
-
-def rate_of(source: Path) -> Fraction:
-    """A .dvc file's frames per second."""
-    with Reader(source) as reader:
-        return reader.header.frame_rate
 
 
 def losses(decoded: "Decoded") -> str:

@@ -12,24 +12,29 @@ from dvc_codec.cli.interrupt import check
 from dvc_codec.cli.options import (
     STANDARD,
     Commands,
+    Options,
     add_common,
     add_part,
     check_distinct,
     frames_wanted,
     note,
     rate,
+    rate_of,
     ready_model,
     size,
     speed_note,
 )
 from dvc_codec.cli.progress import ProgressLine
 from dvc_codec.cli.rate_options import add_rates, choose
+from dvc_codec.container import is_dvc
 from dvc_codec.errors import UsageError
 
 if TYPE_CHECKING:
     from dvc_codec.codec.encoder import Summary
+    from dvc_codec.codec.model import Model
     from dvc_codec.codec.rate_search import Part
-    from dvc_codec.video import VideoInfo
+    from dvc_codec.video import RawFormat, VideoInfo
+    from dvc_codec.video.transcode import Transcoded
 
 
 EXAMPLES = """examples:
@@ -39,7 +44,8 @@ EXAMPLES = """examples:
   dvc-codec encode in.mov out.dvc --convert --start 3 --end 10
   ffmpeg -i in.mp4 -f yuv4mpegpipe - | dvc-codec encode - out.dvc --target-bitrate 300k
 """
-PRESETS = {"fast": "av1", "medium": "auto", "slow": "auto"}
+DEFAULT_GOP = 32
+PRESETS = {"fast": "av1", "medium": "auto", "slow": "best"}
 
 
 def add_to(commands: Commands) -> None:
@@ -54,30 +60,9 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("source", metavar="IN", help="a video file, or - for y4m on standard input")
     parser.add_argument("target", metavar="OUT", type=Path, help="the .dvc file to make")
     add_rates(parser)
-    parser.add_argument(
-        "--gop", type=int, default=32, metavar="N", help="longest group of pictures (default: 32)"
-    )
+    add_search(parser)
     add_part(parser, "code")
-    parser.add_argument(
-        "--preset",
-        choices=PRESETS,
-        default="medium",
-        help="how much is tried: fast tries one codec for I frames, medium tries all "
-        "(default: medium; slow is the same as yet)",
-    )
-    parser.add_argument(
-        "--intra",
-        choices=("auto", "hevc", "av1"),
-        help="codec of the I frames (default: what the preset says; auto is the better of each)",
-    )
-    parser.add_argument(
-        "--no-scene-cuts", action="store_true", help="start groups every N frames only"
-    )
-    parser.add_argument(
-        "--convert",
-        action="store_true",
-        help="take what is not 8-bit 4:2:0, and interlaced video, by converting it",
-    )
+    add_conversion(parser)
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -89,13 +74,44 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="bits and quality of every frame as a table"
     )
+    add_common(parser)
+
+
+def add_search(parser: Options) -> None:
+    """--gop, --preset, --intra, --no-scene-cuts."""
+    parser.add_argument(
+        "--gop", type=int, metavar="N", help="longest group of pictures (default: 32)"
+    )
+    parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        help="how much is tried for I frames: fast one codec, medium all of them (default), slow "
+        "all of them with more search",
+    )
+    parser.add_argument(
+        "--intra",
+        choices=("auto", "best", "hevc", "av1"),
+        help="codec of the I frames (default: what the preset says; auto is the better for each, "
+        "best too, after more search)",
+    )
+    parser.add_argument(
+        "--no-scene-cuts", action="store_true", help="start groups every N frames only"
+    )
+
+
+def add_conversion(parser: Options) -> None:
+    """--convert, --raw-size, --raw-rate."""
+    parser.add_argument(
+        "--convert",
+        action="store_true",
+        help="convert what is not 8-bit 4:2:0, and deinterlace; else both are refused",
+    )
     parser.add_argument(
         "--raw-size", type=size, metavar="WxH", help="picture size of a raw 4:2:0 source (.yuv)"
     )
     parser.add_argument(
         "--raw-rate", type=rate, metavar="R", help="its frames per second (default: 25)"
     )
-    add_common(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -103,31 +119,20 @@ def run(arguments: argparse.Namespace) -> None:
     check_arguments(arguments)
     from dvc_codec.codec.encoder import encode_file
     from dvc_codec.codec.rate_search import Part
-    from dvc_codec.video import RawFormat, open_video
 
-    raw = None
-    if arguments.raw_size:
-        width, height = arguments.raw_size
-        raw = RawFormat(width, height, arguments.raw_rate or Fraction(25))
-
-    def frame_rate() -> Fraction:
-        if arguments.source == STANDARD:
-            raise UsageError("--end: standard input has no times; use --frames")
-        with open_video(arguments.source, frames=1, convert=True, raw=raw) as reader:
-            return reader.info.frame_rate
-
+    raw = raw_format(arguments)
     part = Part(
         arguments.source,
-        gop=arguments.gop,
+        gop=DEFAULT_GOP if arguments.gop is None else arguments.gop,
         start=arguments.start,
-        frames=frames_wanted(arguments, frame_rate),
-        intra=arguments.intra or PRESETS[arguments.preset],
+        frames=frames_wanted(arguments, lambda: source_rate(arguments, raw)),
+        intra=arguments.intra or PRESETS[arguments.preset or "medium"],
         scene_cuts=not arguments.no_scene_cuts,
         convert=arguments.convert,
         raw=raw,
     )
     model = ready_model(arguments)
-    notes = [speed_note(model)]
+    notes: list[str | None] = [speed_note(model)]
     with (
         ProgressLine(not arguments.quiet, events=arguments.events) as line,
         FrameTable(arguments.csv) as table,
@@ -140,7 +145,9 @@ def run(arguments: argparse.Namespace) -> None:
             assert summary.last is not None
             table.add(summary.last)
             frame_bits.append(summary.last.bits)
-            line.show(summary.frames, expected_frames(info, part), *so_far(summary, info, part))
+            total = expected_frames(info, part.start, part.frames)
+            facts = so_far(summary, info, total)
+            line.show(summary.frames, total, *in_words(facts), facts=facts)
 
         chosen = choose(arguments, part, model, line)
         summary = encode_file(
@@ -163,22 +170,12 @@ def run(arguments: argparse.Namespace) -> None:
             progress=follow,
             waiting=check,
         )
-    if summary.converted_from:
-        notes.append(f"{arguments.source}: {summary.converted_from} was converted to 8-bit 4:2:0")
-    if summary.interlaced:
-        notes.append(f"{arguments.source}: interlaced pictures were coded as whole frames")
-    if summary.damaged:
-        notes.append(
-            f"{arguments.source}: {summary.damaged} places could not be decoded; "
-            "their pictures are missing or patched"
-        )
-    if summary.left_out:
-        notes.append(f"{arguments.source}: left out: {', '.join(summary.left_out)}")
+    notes += source_notes(arguments.source, summary, infos[0] if infos else None)
     if summary.resumed:
         notes.append(f"{arguments.target}: went on after {summary.resumed} frames")
     for text in filter(None, notes):
         note(text)
-    info = infos[0] if infos else source_info(part)
+    info = infos[0] if infos else source_info(part, model)
     if arguments.json:
         said = as_json(arguments.target, summary, info)
         print(json.dumps(said | {"frame_bits": frame_bits}))
@@ -188,8 +185,6 @@ def run(arguments: argparse.Namespace) -> None:
 
 def check_arguments(arguments: argparse.Namespace) -> None:
     """What can be said before anything is opened."""
-    if arguments.raw_rate and not arguments.raw_size:
-        raise UsageError("--raw-rate: is for raw video; give --raw-size too")
     if str(arguments.target) == STANDARD:
         raise UsageError("OUT: a .dvc file cannot go to standard output; give a name")
     if arguments.recon == STANDARD:
@@ -200,32 +195,90 @@ def check_arguments(arguments: argparse.Namespace) -> None:
     check_distinct(arguments.source, targets)
 
 
-def source_info(part: "Part") -> "VideoInfo":
-    """What a source says of itself."""
+def raw_format(arguments: argparse.Namespace) -> "RawFormat | None":
+    """What --raw-size and --raw-rate say."""
+    from dvc_codec.video import RawFormat
+
+    if arguments.raw_rate and not arguments.raw_size:
+        raise UsageError("--raw-rate: is for raw video; give --raw-size too")
+    if not arguments.raw_size:
+        return None
+    width, height = arguments.raw_size
+    return RawFormat(width, height, arguments.raw_rate or Fraction(25))
+
+
+def source_rate(arguments: argparse.Namespace, raw: "RawFormat | None") -> Fraction:
+    """The source's frames per second, for --end."""
     from dvc_codec.video import open_video
 
-    with open_video(
-        part.source, start=part.start, frames=1, convert=part.convert, raw=part.raw
+    if arguments.source == STANDARD:
+        raise UsageError("--end: standard input has no times; use --frames")
+    if raw is None and is_dvc(arguments.source):
+        return rate_of(arguments.source)
+    with open_video(arguments.source, frames=1, convert=True, raw=raw) as reader:
+        return reader.info.frame_rate
+
+
+def source_notes(source: str, done: "Summary | Transcoded", info: "VideoInfo | None") -> list[str]:
+    """What a user should know of how a source was read."""
+    notes = []
+    if done.converted_from:
+        notes.append(f"{source}: {done.converted_from} was converted to 8-bit 4:2:0")
+    if info is not None and (curve := {16: "PQ", 18: "HLG"}.get(info.colour.transfer)):
+        notes.append(
+            f"{source}: HDR ({curve}) is kept as it is, in 8 bits: smooth areas may show bands"
+        )
+    if done.interlaced:
+        notes.append(f"{source}: interlaced pictures were deinterlaced, one frame of two fields")
+    if done.damaged:
+        notes.append(
+            f"{source}: {done.damaged} places could not be decoded; "
+            "their pictures are missing or patched"
+        )
+    if done.left_out:
+        notes.append(f"{source}: left out: {', '.join(done.left_out)}")
+    return notes
+
+
+def source_info(part: "Part", model: "Model") -> "VideoInfo":
+    """What a source says of itself."""
+    from dvc_codec.codec.source import open_source
+
+    with open_source(
+        part.source,
+        start=part.start,
+        frames=1,
+        convert=part.convert,
+        raw=part.raw,
+        model=model,
     ) as reader:
         return reader.info
 
 
-def so_far(summary: "Summary", info: "VideoInfo", part: "Part") -> tuple[str, ...]:
+def so_far(summary: "Summary", info: "VideoInfo", total: int | None) -> dict[str, float | None]:
     """Rate, quality, size and what the size will be."""
-    parts = [f"{kbit_per_second(summary, info):.0f} kbit/s", f"{summary.psnr:.2f} dB"]
     bytes_now = sum(summary.bits.values()) / 8
-    parts.append(f"{bytes_now / 1000:.0f} kB")
-    if total := expected_frames(info, part):
-        parts.append(f"of {bytes_now * total / max(1, summary.frames) / 1000:.0f} kB")
-    return tuple(parts)
+    return {
+        "kbit_per_second": kbit_per_second(summary, info),
+        "psnr": summary.psnr,
+        "bytes": round(bytes_now),
+        "expected_bytes": round(bytes_now * total / max(1, summary.frames)) if total else None,
+    }
 
 
-def expected_frames(info: "VideoInfo", part: "Part") -> int | None:
+def in_words(facts: dict[str, float | None]) -> tuple[str, ...]:
+    """The same, for people."""
+    parts = (f"{facts['kbit_per_second']:.0f} kbit/s", f"{facts['psnr']:.2f} dB")
+    expected = facts["expected_bytes"]
+    size = f"{(facts['bytes'] or 0) / 1000:.0f} kB"
+    return (*parts, size if expected is None else f"{size} of {expected / 1000:.0f} kB")
+
+
+def expected_frames(info: "VideoInfo", start: float, wanted: int | None) -> int | None:
     """How many frames will be coded, as far as the source says."""
-    wanted, left = part.frames, 0
     if info.frame_count is None:
         return wanted
-    left = max(1, info.frame_count - math.floor(part.start * info.frame_rate))
+    left = max(1, info.frame_count - math.floor(start * info.frame_rate))
     return left if wanted is None else min(left, wanted)
 
 

@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from dvc_codec.cli.options import Commands, printable
-from dvc_codec.container import VERSION, FrameKind, Packet, Reader, StreamKind, chapters_of
+from dvc_codec.container import (
+    VERSION,
+    FrameKind,
+    Hdr,
+    Packet,
+    Reader,
+    StreamKind,
+    chapters_of,
+    hdr_of,
+)
 
 
 def add_to(commands: Commands) -> None:
@@ -66,6 +75,7 @@ def as_json(source: Path, reader: Reader) -> dict[str, Any]:
             "matrix": colour.matrix,
             "chroma_location": colour.chroma_location,
         },
+        "hdr": _hdr(hdr_of(header, reader.name)),
         "lambda": header.lambda_milli / 1000,
         "longest_gop": header.gop_length,
         "gops": len(reader.index),
@@ -107,6 +117,8 @@ def as_lines(facts: dict[str, Any]) -> str:
         ("shape", f"samples {facts['sample_aspect_ratio']}, rotated by {facts['rotation']}"),
         ("colour", colour),
     ]
+    if facts["hdr"]:
+        lines.append(("hdr", ", ".join(f"{name} {value}" for name, value in facts["hdr"].items())))
     for stream in facts["streams"]:
         tags = ", ".join(f"{key} {value}" for key, value in stream["tags"].items())
         lines.append(("stream", f"{stream['kind']}, {stream['codec']}; {tags}"))
@@ -121,6 +133,22 @@ def as_lines(facts: dict[str, Any]) -> str:
         lines.append(("damage", "the file is cut or damaged: it has no index; counts are of what "
                                 "is whole"))  # fmt: skip
     return "\n".join(f"{name:<8}{printable(text)}" for name, text in lines)
+
+
+def _hdr(hdr: Hdr | None) -> dict[str, Any] | None:
+    """As chromaticities and cd/m²."""
+    if hdr is None:
+        return None
+    facts: dict[str, Any] = {}
+    if hdr.mastering:
+        x_and_y = [value / 50_000 for value in hdr.mastering[:8]]
+        for number, name in enumerate(("red", "green", "blue", "white")):
+            facts[name] = x_and_y[2 * number : 2 * number + 2]
+        most, least = (value / 10_000 for value in hdr.mastering[8:])
+        facts |= {"most_luminance": most, "least_luminance": least}
+    if hdr.light:
+        facts |= {"max_cll": hdr.light[0], "max_fall": hdr.light[1]}
+    return facts
 
 
 def _kind(number: int) -> str:

@@ -13,6 +13,7 @@ from dvc_codec.cli import (
     evaluate,
     info,
     inspect,
+    transcode,
     verify,
 )
 from dvc_codec.cli.interrupt import exit_code, interruptible, seen
@@ -60,6 +61,7 @@ def command_line() -> Parser:
     info.add_to(commands)
     verify.add_to(commands)
     inspect.add_to(commands)
+    transcode.add_to(commands)
     encode_many.add_to(commands)
     evaluate.add_to(commands)
     completion.add_to(commands)

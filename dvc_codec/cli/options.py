@@ -10,7 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-from dvc_codec.errors import CannotWrite, UsageError
+from dvc_codec.container import Reader
+from dvc_codec.errors import CannotWrite, NoDevice, OutOfRange, UsageError
 
 if TYPE_CHECKING:  # torch takes two seconds to import: not for --help or for a wrong option
     from dvc_codec.codec.limits import Limits
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # torch takes two seconds to import: not for --help or for a 
 
 STANDARD = "-"  # standard input or output
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+Options: TypeAlias = "argparse._ActionsContainer"  # a parser, or a group of its options
 
 
 class Parser(argparse.ArgumentParser):
@@ -55,7 +57,7 @@ def frames_wanted(arguments: argparse.Namespace, frame_rate: Callable[[], Fracti
     return until if frames is None else min(frames, until)
 
 
-def add_limits(parser: argparse.ArgumentParser) -> None:
+def add_limits(parser: Options) -> None:
     """--max-pixels, --max-memory."""
     parser.add_argument(
         "--max-pixels",
@@ -79,8 +81,52 @@ def limits_of(arguments: argparse.Namespace) -> "Limits":
     return Limits(arguments.max_pixels or DEFAULT_LIMITS.pixels, memory)
 
 
+def add_viewing(parser: Options) -> None:
+    """--video, --crf, --lossy."""
+    parser.add_argument(
+        "--video",
+        choices=("ffv1", "x264"),
+        help="codec of the pictures in OUT: ffv1 is lossless and for .mkv, x264 is small and for "
+        "viewing (default: ffv1 in .mkv, x264 in .mp4)",
+    )
+    parser.add_argument(
+        "--crf",
+        type=int,
+        metavar="N",
+        help="quality of x264, 0 (lossless) to 51 (default: 16, hardly to be told from the source)",
+    )
+    parser.add_argument("--lossy", action="store_true", help="the same as --video x264")
+
+
+def viewing_of(arguments: argparse.Namespace, target: str | Path) -> tuple[bool | None, int]:
+    """What --video, --crf and --lossy say: ``lossless`` and ``crf`` of video.open_writer()."""
+    from dvc_codec.video import DEFAULT_CRF
+
+    kind = Path(target).suffix.lower()
+    chosen = "x264" if arguments.lossy else arguments.video
+    if chosen == "ffv1" and arguments.crf is not None:
+        raise UsageError("--crf: is for x264; ffv1 is lossless")
+    if arguments.lossy and arguments.video == "ffv1":
+        raise UsageError("--lossy: is --video x264, and --video says ffv1; give one of them")
+    if (chosen or arguments.crf is not None) and kind not in (".mkv", ".mp4"):
+        raise UsageError(f"{target}: holds plain samples; --video and --crf are for .mkv and .mp4")
+    if chosen == "ffv1" and kind == ".mp4":
+        raise UsageError(f"{target}: an .mp4 holds no FFV1; write .mkv, or --video x264 --crf 0")
+    crf = DEFAULT_CRF if arguments.crf is None else arguments.crf
+    if not 0 <= crf <= 51:
+        raise OutOfRange(f"--crf {crf}: must be in [0, 51]")
+    lossless = None if chosen is None and arguments.crf is None else chosen == "ffv1"
+    return lossless, crf
+
+
+def rate_of(source: Path) -> Fraction:
+    """A .dvc file's frames per second."""
+    with Reader(source) as reader:
+        return reader.header.frame_rate
+
+
 def add_common(parser: argparse.ArgumentParser) -> None:
-    """--model, --threads, --quiet, --json."""
+    """--model, --threads, --device, --quiet, --json, --events."""
     parser.add_argument(
         "--model",
         type=Path,
@@ -89,6 +135,13 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--threads", type=at_least_one, metavar="N", help="threads of the networks (default: cores)"
+    )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where the networks run (default: auto, which is cpu; cuda is refused as yet: its "
+        "rounding would have to be shown to give the encoder's pictures)",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress and no final line")
     parser.add_argument(
@@ -118,8 +171,18 @@ def add_many(parser: argparse.ArgumentParser, each: str) -> None:
     )
 
 
+def check_device(arguments: argparse.Namespace) -> None:
+    """Raise NoDevice where networks cannot run, whether or not there is such a device."""
+    if arguments.device == "cuda":
+        raise NoDevice(
+            "--device cuda: this version runs its networks on the processor alone; leave the "
+            "option out, or give cpu"
+        )
+
+
 def ready_model(arguments: argparse.Namespace) -> "Model":
-    """Set the number of threads, and load the weights."""
+    """Set the number of threads, and load the weights. Raises NoDevice for --device cuda."""
+    check_device(arguments)
     import torch
 
     from dvc_codec.codec.model import load_model

@@ -6,8 +6,9 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from dvc_codec.cli.interrupt import check
 
@@ -28,14 +29,18 @@ class ProgressLine:
         self._begun = time.monotonic()
         self._last = 0.0
 
-    def show(self, done: int, total: int | None, *more: str) -> None:
-        """``done`` of ``total`` frames, the rate, the time to go, and ``more``."""
+    def show(
+        self, done: int, total: int | None, *more: str, facts: Mapping[str, Any] | None = None
+    ) -> None:
+        """``done`` of ``total`` frames, the rate, the time to go; ``more`` for people, ``facts``
+        for programs.
+        """
         check()
         now = time.monotonic()
         if self._events:
             if now - self._last >= 1 or done == total:
                 self._last = now
-                self._event(done, total, now - self._begun, more)
+                self._event(done, total, now - self._begun, facts or {})
             return
         if not self._shown or (now - self._last < _SECONDS_BETWEEN and done != total):
             return
@@ -59,9 +64,19 @@ class ProgressLine:
             self._write("")
             print("\r", end="", file=sys.stderr, flush=True)
 
-    def _event(self, done: int, total: int | None, seconds: float, more: tuple[str, ...]) -> None:
-        facts = {"event": "progress", "frame": done, "frames": total, "seconds": seconds}
-        print(json.dumps({**facts, "more": list(more)}), file=sys.stderr, flush=True)
+    def _event(
+        self, done: int, total: int | None, seconds: float, facts: Mapping[str, Any]
+    ) -> None:
+        rate = done / max(1e-9, seconds)
+        event = {
+            "event": "progress",
+            "frame": done,
+            "frames": total,
+            "seconds": seconds,
+            "frames_per_second": rate,
+            "seconds_left": (total - done) / rate if total and total >= done and rate else None,
+        }
+        print(json.dumps({**event, **facts}), file=sys.stderr, flush=True)
 
     def _write(self, text: str) -> None:
         columns = shutil.get_terminal_size().columns - 1

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dvc_codec.cli.options import STANDARD, bits_per_second, file_size, number
+from dvc_codec.cli.options import STANDARD, Options, bits_per_second, file_size, number
 from dvc_codec.cli.progress import ProgressLine
 from dvc_codec.errors import OutOfRange, UsageError
 
@@ -28,7 +28,7 @@ class Chosen:
     words: str = ""
 
 
-def add_rates(parser: argparse.ArgumentParser) -> None:
+def add_rates(parser: Options) -> None:
     """The options, of which one may be given."""
     one = parser.add_mutually_exclusive_group()
     one.add_argument(
@@ -87,7 +87,12 @@ def _of_psnr(
     wanted = arguments.target_psnr
     if not 10 <= wanted <= 70:
         raise OutOfRange(f"target PSNR {wanted:g} dB: must be in [10, 70]")
-    rates, _ = for_psnr(part, model, wanted, lambda done, total: line.show(done, total, "trial"))
+    rates, _ = for_psnr(
+        part,
+        model,
+        wanted,
+        _following(line, "trial"),
+    )
     return Chosen(rates=lambda _: rates, words=f"psnr {wanted:g}")
 
 
@@ -100,16 +105,21 @@ def _of_bits(
         for_bits,
         guess_for_bit_rate,
     )
-    from dvc_codec.video import open_video
+    from dvc_codec.codec.source import open_source
 
     if arguments.source == STANDARD:
         return _one_pass(arguments)
-    with open_video(
-        part.source, start=part.start, frames=1, convert=part.convert, raw=part.raw
+    with open_source(
+        part.source,
+        start=part.start,
+        frames=1,
+        convert=part.convert,
+        raw=part.raw,
+        model=model,
     ) as reader:
         info = reader.info
     if arguments.target_size is not None:
-        budget = bits_for_size(arguments.target_size, part, arguments.sound)
+        budget = bits_for_size(arguments.target_size, part, arguments.sound, model)
         frames = part.frames or info.frame_count
         seconds = float(frames / info.frame_rate) if frames else 0.0
         first = guess_for_bit_rate(8 * arguments.target_size / seconds, info) if seconds else None
@@ -119,9 +129,18 @@ def _of_bits(
         first = guess_for_bit_rate(arguments.target_bitrate, info)
         words = f"bitrate {arguments.target_bitrate:g}"
     rates, _ = for_bits(
-        part, model, budget, first, lambda done, total: line.show(done, total, "first pass")
+        part,
+        model,
+        budget,
+        first,
+        _following(line, "first pass"),
     )
     return Chosen(rates=lambda _: rates, words=words)
+
+
+def _following(line: ProgressLine, words: str) -> Callable[[int, int | None], None]:
+    """What shows a trial's progress."""
+    return lambda done, total: line.show(done, total, words, facts={"phase": "trial"})
 
 
 def _one_pass(arguments: argparse.Namespace) -> Chosen:

@@ -58,7 +58,8 @@ def in_words(verdict: "Verdict") -> str:
         return f"{whole}; pictures were not decoded"
     if pictures.differing:
         return f"{whole}; {pictures.differing} differ from the encoder's picture on this machine"
-    return f"{whole}, all that are there bit-exact"
+    which = "all that are there" if pictures.lost else "every picture"
+    return f"{whole}, {which} bit-exact"
 
 
 def as_json(source: Path, verdict: "Verdict") -> dict[str, Any]:

@@ -20,12 +20,22 @@ from dvc_codec.codec.limits import DEFAULT_LIMITS, Limits
 from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.p_frame import reconstruct
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
-from dvc_codec.container import FrameKind, FrameRecord, Header, Packet, Reader, chapters_of
+from dvc_codec.container import (
+    FrameKind,
+    FrameRecord,
+    Hdr,
+    Header,
+    Packet,
+    Reader,
+    chapters_of,
+    hdr_of,
+)
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.errors import DamagedFile, OutOfRange, WrongModel, WrongVersion
 from dvc_codec.intra import by_id
 from dvc_codec.networks.rate import RATES
 from dvc_codec.video import (
+    DEFAULT_CRF,
     NO_EXTRAS,
     ColourTags,
     Extras,
@@ -69,24 +79,29 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Parsed:
-    """A frame whose bytes are read: the still picture of an I frame, or the symbols of a P
-    frame.
+    """A frame whose bytes are read: the still picture of an I frame, or the symbols of a P frame
+    as the network gets them, and as they were sent.
     """
 
     record: FrameRecord
     still: Picture | None = None
     symbols: Mapping[str, Tensor] = field(default_factory=dict)
+    sent: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class FrameParser:
     """Reads the frames of groups of pictures, in order. Needs no picture of a P frame, so it may
     run ahead of whoever reconstructs them.
+
+    Attributes:
+        past: magnitudes of what the last frame sent; None before the first.
+        tables: as they are for the next P frame.
     """
 
     def __init__(self, model: Model, header: Header) -> None:
         self._prior, self._header = model.codec.prior, header
-        self._past: Mapping[str, Tensor] | None = None
-        self._tables: dict[str, Tables] = {}
+        self.past: Mapping[str, Tensor] | None = None
+        self.tables: dict[str, Tables] = {}
 
     @torch.inference_mode()
     def parse(self, record: FrameRecord) -> Parsed:
@@ -101,20 +116,20 @@ class FrameParser:
             return self._intra_frame(record)
         if record.kind != FrameKind.P:
             raise WrongVersion(f"a frame of kind {record.kind.name}: this program knows I and P")
-        if self._past is None:
+        if self.past is None:
             raise DamagedFile("a group of pictures does not start with an I frame")
         data = record.payloads[0]
-        read, sent, self._tables = symbols.read(self._prior, self._tables, data, self._past)
-        self._past = {name: plane.abs() for name, plane in sent.items()}
-        return Parsed(record, symbols=read)
+        read, sent, self.tables = symbols.read(self._prior, self.tables, data, self.past)
+        self.past = {name: plane.abs() for name, plane in sent.items()}
+        return Parsed(record, symbols=read, sent=sent)
 
     def _intra_frame(self, record: FrameRecord) -> Parsed:
         if record.intra_codec is None:
             raise DamagedFile("an I frame does not say which codec it is of")
         height, width = self._header.height, self._header.width
         still = by_id(record.intra_codec).decode(record.payloads[0], width, height)
-        self._past = self._prior.nothing(1, height, width)
-        self._tables = self._prior.tables()
+        self.past = self._prior.nothing(1, height, width)
+        self.tables = self._prior.tables()
         return Parsed(record, still)
 
 
@@ -227,7 +242,16 @@ class Decoder:
             ColourTags(c.range, c.primaries, c.transfer, c.matrix, c.chroma_location),
             frame_count=self.frame_count,
             rotation=h.rotation,
+            hdr=self._hdr(),
         )
+
+    def _hdr(self) -> Hdr | None:
+        try:
+            return hdr_of(self.header, self._reader.name)
+        except DamagedFile:
+            if self._strict:
+                raise
+            return None
 
     @property
     def extras(self) -> Extras:
@@ -337,6 +361,7 @@ def decode_file(
     start: float = 0.0,
     frames: int | None = None,
     lossless: bool | None = None,
+    crf: int = DEFAULT_CRF,
     strict: bool = False,
     sound: bool = True,
     limits: Limits = DEFAULT_LIMITS,
@@ -351,6 +376,7 @@ def decode_file(
         start: seconds to skip; only the group of pictures around it is decoded, not what is before.
         frames: how many to decode at most.
         lossless: see :func:`dvc_codec.video.open_writer`.
+        crf: the same.
         strict: refuse a damaged file; else lost pictures are concealed, and ``Decoded.lost`` says
             which.
         sound: write sound, subtitles, tags and chapters too, where ``target`` can hold them.
@@ -371,7 +397,7 @@ def decode_file(
         total = decoder.frame_count - first
         extras = decoder.extras if sound else NO_EXTRAS
         writer = stack.enter_context(
-            open_writer(target, decoder.info, lossless=lossless, extras=extras)
+            open_writer(target, decoder.info, lossless=lossless, crf=crf, extras=extras)
         )
         done.left_out, done.complete = writer.left_out, decoder.complete
         sounds = PacketsBeside(decoder, writer, from_the_start=first == 0) if sound else None

@@ -18,18 +18,17 @@ from dvc_codec.codec.output import Output, header_of
 from dvc_codec.codec.p_frame import State, code_frame, table_costs
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
 from dvc_codec.codec.rates import ConstantRate, RateControl
+from dvc_codec.codec.source import open_companions, open_source
 from dvc_codec.container import FrameKind, FrameRecord, ResumedFrame
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.errors import OutOfRange, UsageError
 from dvc_codec.intra import encode_for_lambda, get
 from dvc_codec.networks.rate import HIGHEST_LAMBDA, LOWEST_LAMBDA, RATES, lambda_at, rate_index
 from dvc_codec.video import (
-    Companions,
     Frame,
     Picture,
     RawFormat,
     VideoInfo,
-    open_video,
     open_writer,
 )
 
@@ -66,7 +65,7 @@ class Summary:
     frame_psnr: list[float] = field(default_factory=list)
     last: EncodedFrame | None = None  # the frame just coded, for whoever follows the progress
     converted_from: str | None = None  # the source's pixel format if it is not 8-bit 4:2:0
-    interlaced: bool = False  # fields were coded as whole frames
+    interlaced: bool = False  # there were fields, which were deinterlaced
     damaged: int = 0  # places of the source that could not be decoded
     resumed: int = 0  # frames of an earlier run; PSNR is without them
     companion_bytes: int = 0  # sound and subtitles
@@ -88,7 +87,7 @@ class FrameEncoder:
     Args:
         model: weights.
         lagrangian: lambda in [64, 4096]; raises OutOfRange outside.
-        intra: name of the I-frame codec, or "auto".
+        intra: name of the I-frame codec, "auto" or "best".
         gop: frames that a group is expected to have.
     """
 
@@ -189,15 +188,15 @@ def encode_file(
     """Encode a video file into a .dvc file.
 
     Args:
-        source: anything FFmpeg reads, "-" for y4m on standard input.
+        source: anything FFmpeg reads, "-" for y4m on standard input, a .dvc file of ``model``.
         target: the file to make; it has this name only when it is whole.
         lagrangian: lambda in [64, 4096]: larger is better and bigger.
         gop: longest group of pictures.
         start: seconds to skip.
         frames: how many to code at most.
-        intra: "auto", "hevc" or "av1".
+        intra: "auto", "best", "hevc" or "av1".
         scene_cuts: start a group where the scene changes.
-        convert: take other pixel formats than 8-bit 4:2:0, and interlaced pictures.
+        convert: take other pixel formats than 8-bit 4:2:0, and deinterlace.
         sound: carry sound, subtitles and attachments over, byte for byte.
         recon: also write what a decoder will output (.y4m, .mkv, ...).
         resume: go on from ``target``.part where an interrupted run left one, and leave one when
@@ -223,11 +222,11 @@ def encode_file(
     settings = f"{lagrangian:g} {gop} {start} {frames} {intra} {scene_cuts} {convert} {rates_are}"
     with ExitStack() as stack:
         reader = stack.enter_context(
-            open_video(source, start=start, frames=frames, raw=raw, convert=convert)
+            open_source(source, start=start, frames=frames, raw=raw, convert=convert, model=model)
         )
         info = reader.info
         control = rates(info) if rates else ConstantRate(encoder.rate_index)
-        companions = stack.enter_context(Companions(source if sound and raw is None else "-"))
+        companions = stack.enter_context(open_companions(source if sound and raw is None else "-"))
         if start and companions.streams:
             companions.start_at(reader.first_pts * info.time_base)
         header = header_of(

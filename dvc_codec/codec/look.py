@@ -1,7 +1,7 @@
 """What happens inside a file, frame by frame: bits by plane and block, flow, prediction, residual.
 
-The decoder's own steps, with their intermediate results kept. For people, so approximate where it
-may be: the bits of a frame are exact, how they fall on planes and blocks is an estimate.
+The decoder's own steps, with their intermediate results kept. The bits of a frame are exact; those
+of planes and blocks are what their symbols cost by the tables, scaled to add up to the frame's.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dvc_codec.codec.decoder import Decoder, FrameParser
+from dvc_codec.codec.block_bits import BLOCK, block_bits
+from dvc_codec.codec.decoder import Decoder, FrameParser, Parsed
 from dvc_codec.codec.encoder import squared_error, weighted_psnr
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import finish
@@ -31,14 +32,16 @@ class Insides:
     """A P frame's intermediate results, cropped to the picture.
 
     Args:
-        flow: (2, h, w) displacement on the flow's grid, in its own pixels, x first; None where the
+        flow: (2, h, w) displacement on the flow's grid, in luma pixels, x first; None where the
             network does not say.
+        flow_cell: luma pixels of a side of a cell of ``flow``.
         prediction: the predicted picture.
         residual: (H, W) luma of reconstruction minus prediction, in 8-bit levels.
         bits: (h, w) bits of all symbols of 16x16 blocks.
     """
 
     flow: Map | None
+    flow_cell: int
     prediction: Picture
     residual: Map
     bits: Map
@@ -53,7 +56,7 @@ class FrameFacts:
         kind: "I" or "P".
         seconds: when it is shown.
         rate_index: step of the rate ladder.
-        bits: by plane, of I frames "intra"; estimates that add up to the payload.
+        bits: by plane, of I frames "intra"; they add up to the payload.
         exact: whether the picture is the encoder's.
         picture: the reconstruction.
         psnr: against the source, if there is one.
@@ -107,9 +110,10 @@ def look_into(
                     and (reader.index[number + 1].first_frame <= first)
                 ):
                     continue
-                bits, picture, insides = state.step(record)
                 if position < first:
+                    state.pass_over(record)
                     continue
+                bits, picture, insides = state.step(record)
                 psnr = None
                 if original is not None:
                     psnr = weighted_psnr(squared_error(original, picture))
@@ -139,61 +143,55 @@ class _State:
     """What a decoder knows, with everything kept."""
 
     def __init__(self, model: Model, header: Header) -> None:
-        self._network, self._parser = model.codec.network, FrameParser(model, header)
+        self._network, self._prior = model.codec.network, model.codec.prior
+        self._parser = FrameParser(model, header)
         self._height, self._width = header.height, header.width
         self._covered = model.codec.prior.covered(header.height, header.width)
         self._reference: Any = None
 
-    def step(self, record: FrameRecord) -> tuple[dict[str, int], Picture, Insides | None]:
-        payload_bits = 8 * sum(map(len, record.payloads))
-        parsed = self._parser.parse(record)
+    def pass_over(self, record: FrameRecord) -> None:
+        """A frame that nobody looks into."""
+        self._advance(self._parser.parse(record))
+
+    def _advance(self, parsed: Parsed) -> Any:
+        """Make the next reference. -> the prediction, None for an I frame."""
         if parsed.still is not None:
             self._reference = self._network.start(to_planes(parsed.still))
-            return {"intra": payload_bits}, parsed.still, None
-        rate = torch.tensor([record.rate_index])
+            return None
+        rate = torch.tensor([parsed.record.rate_index])
         prediction = self._network.predict(self._reference, parsed.symbols, rate)
         self._reference = finish(
             self._network, self._reference, prediction, parsed.symbols, rate, self._covered
         )
+        return prediction
+
+    def step(self, record: FrameRecord) -> tuple[dict[str, int], Picture, Insides | None]:
+        payload_bits = 8 * sum(map(len, record.payloads))
+        tables, past = self._parser.tables, self._parser.past
+        parsed = self._parser.parse(record)
+        prediction = self._advance(parsed)
+        if parsed.still is not None:
+            return {"intra": payload_bits}, parsed.still, None
+        assert past is not None  # or the parser would have refused
         picture = to_picture(self._reference.picture, self._height, self._width)
         before = to_picture(prediction.picture, self._height, self._width)
-        maps = {name: _bits_of(plane) for name, plane in parsed.symbols.items()}
+        maps = block_bits(self._prior, tables, parsed.symbols, parsed.sent, past)
         estimate = {name: float(plane.sum()) for name, plane in maps.items()}
         scale = payload_bits / max(1e-6, sum(estimate.values()))
-        flow = getattr(prediction, "flow", None)
+        rows, columns = -(-self._height // BLOCK), -(-self._width // BLOCK)
         insides = Insides(
-            None if flow is None else _cropped(flow[0].float().numpy(), self._height, self._width),
+            *self._flow_of(prediction),
             before,
             picture.y.astype(np.float32) - before.y,
-            scale * _blocks(list(maps.values()), self._height, self._width),
+            (scale * torch.stack(list(maps.values())).sum(0))[:rows, :columns].numpy(),
         )
         return {name: round(bits * scale) for name, bits in estimate.items()}, picture, insides
 
-
-def _bits_of(plane: Tensor) -> Map:
-    """(h, w) of a plane: about what its symbols cost, by how rare those are that are not zero."""
-    magnitude: Map = plane[0].abs().float().numpy()
-    busy = magnitude > 0
-    rarity = -np.log2(max(1.0, float(busy.sum())) / busy.size)
-    bits: Map = (busy * (1 + rarity + 2 * np.log2(np.maximum(magnitude, 1)))).sum(0)
-    return bits
-
-
-def _blocks(maps: list[Map], height: int, width: int) -> Map:
-    """Sums over 16x16 pixels of the picture, of planes of any grid."""
-    full = (height + -height % GRID) // 16, (width + -width % GRID) // 16
-    total = np.zeros(full, np.float32)
-    for plane in maps:
-        h, w = plane.shape
-        if h >= full[0]:
-            total += plane.reshape(full[0], h // full[0], full[1], w // full[1]).sum((1, 3))
-        else:
-            fy, fx = full[0] // h, full[1] // w
-            total += np.repeat(np.repeat(plane, fy, 0), fx, 1) / (fy * fx)
-    return total[: -(-height // 16), : -(-width // 16)]
-
-
-def _cropped(flow: Map, height: int, width: int) -> Map:
-    full_h = height + -height % GRID
-    cell = full_h // flow.shape[-2]
-    return flow[:, : -(-height // cell), : -(-width // cell)]
+    def _flow_of(self, prediction: object) -> tuple[Map | None, int]:
+        """Networks have it in pixels of its own grid, and call it ``flow`` if they keep it."""
+        flow = getattr(prediction, "flow", None)
+        if not isinstance(flow, Tensor):
+            return None, 1
+        cell = (self._width + -self._width % GRID) // flow.shape[-1]
+        shown = flow[0, :, : -(-self._height // cell), : -(-self._width // cell)].float() * cell
+        return shown.numpy(), cell

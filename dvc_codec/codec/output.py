@@ -17,6 +17,7 @@ from dvc_codec.container import (
     ResumedFrame,
     Writer,
     chapters_extension,
+    hdr_extension,
 )
 from dvc_codec.errors import UsageError
 from dvc_codec.video import Companions, Frame, VideoInfo
@@ -62,6 +63,7 @@ def header_of(
         tags=companions.tags,
         extensions=(
             *chapters_extension(companions.chapters),
+            *hdr_extension(info.hdr),
             (SETTINGS, zlib.crc32(settings.encode()).to_bytes(4, "little")),
         ),
     )

@@ -25,9 +25,10 @@ from dvc_codec.codec.rates import (
     RateControl,
     first_guess,
 )
+from dvc_codec.codec.source import open_companions, open_source
 from dvc_codec.errors import OutOfRange
 from dvc_codec.networks.rate import RATES, lambda_at
-from dvc_codec.video import Companions, RawFormat, VideoInfo, open_video
+from dvc_codec.video import RawFormat, VideoInfo
 
 # Further off than this, a second trial says more than the slope does
 _FAR = 8
@@ -103,12 +104,14 @@ def bits_for_bit_rate(bit_rate: float) -> Callable[[Trial], float]:
     )
 
 
-def bits_for_size(size: int, part: Part, sound: bool) -> Callable[[Trial], float]:
+def bits_for_size(
+    size: int, part: Part, sound: bool, model: Model | None = None
+) -> Callable[[Trial], float]:
     """Budget for :func:`for_bits`: a file of ``size`` bytes, sound and all.
 
     Raises OutOfRange where the sound alone takes more.
     """
-    beside = sound_bytes(part) if sound and part.raw is None else 0
+    beside = sound_bytes(part, model) if sound and part.raw is None else 0
     if beside >= size:
         raise OutOfRange(
             f"target size {size}: sound and subtitles alone have {beside} bytes; choose more or "
@@ -117,14 +120,16 @@ def bits_for_size(size: int, part: Part, sound: bool) -> Callable[[Trial], float
     return lambda trial: _pictures_only(8.0 * (size - beside), trial)
 
 
-def sound_bytes(part: Part) -> int:
+def sound_bytes(part: Part, model: Model | None = None) -> int:
     """What the companions of a part take in a file."""
     total = 0
-    with Companions(part.source) as companions:
+    with open_companions(part.source) as companions:
         if not companions.streams:
             return 0
         until = None
-        with open_video(part.source, start=part.start, frames=1, convert=True) as reader:
+        with open_source(
+            part.source, start=part.start, frames=1, convert=True, model=model
+        ) as reader:
             first, rate = reader.first_pts * reader.info.time_base, reader.info.frame_rate
         if part.start:
             companions.start_at(first)
@@ -182,8 +187,13 @@ def _try(
     part: Part, model: Model, index: int, follow: Follow | None, groups: int | None = None
 ) -> Trial:
     """Code a part, or ``groups`` groups of it, and keep nothing but the numbers."""
-    with open_video(
-        part.source, start=part.start, frames=part.frames, convert=part.convert, raw=part.raw
+    with open_source(
+        part.source,
+        start=part.start,
+        frames=part.frames,
+        convert=part.convert,
+        raw=part.raw,
+        model=model,
     ) as reader:
         trial = Trial(index, reader.info)
         encoder = FrameEncoder(model, lambda_at(index), part.intra, part.gop)

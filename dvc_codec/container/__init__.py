@@ -9,7 +9,8 @@ True
 
 from dvc_codec.container.chapters import Chapter, chapters_extension, chapters_of
 from dvc_codec.container.hashes import picture_hash
-from dvc_codec.container.header import VERSION
+from dvc_codec.container.hdr import Hdr, hdr_extension, hdr_of
+from dvc_codec.container.header import VERSION, is_dvc
 from dvc_codec.container.reader import Reader
 from dvc_codec.container.records import (
     ByteCounts,
@@ -33,6 +34,7 @@ __all__ = [
     "FrameKind",
     "FrameRecord",
     "Gop",
+    "Hdr",
     "Header",
     "IndexEntry",
     "Packet",
@@ -43,5 +45,8 @@ __all__ = [
     "Writer",
     "chapters_extension",
     "chapters_of",
+    "hdr_extension",
+    "hdr_of",
+    "is_dvc",
     "picture_hash",
 ]

@@ -1,6 +1,8 @@
 """The header of a .dvc file: bytes from a ``Header``, and back."""
 
+import os
 import zlib
+from pathlib import Path
 
 from dvc_codec.container.fields import (
     Cursor,
@@ -30,6 +32,19 @@ PREFIX = len(MAGIC) + 2 + 4  # magic, version, length of the body
 CRC = 4
 _HASH = 32
 _CRITICAL_FLAGS = 0xFFFF0000
+
+
+def is_dvc(path: str | Path) -> bool:
+    """Whether a file is a .dvc file by its first bytes, or would be one by its name."""
+    if str(path).lower().endswith(".dvc"):
+        return True
+    try:
+        if not os.path.isfile(path):
+            return False
+        with open(path, "rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except (OSError, ValueError):
+        return False
 
 
 def header_bytes(header: Header) -> bytes:

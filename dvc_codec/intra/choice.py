@@ -7,6 +7,7 @@ from dvc_codec.intra.registry import get, names
 from dvc_codec.video import Picture, Plane
 
 AUTO = "auto"
+BEST = "best"  # as auto, each with more search
 
 
 def lambda_ratio(lam: float) -> float:
@@ -25,7 +26,8 @@ def encode_for_lambda(
     Args:
         picture: what to code.
         lam: the P frames' lambda, in the units of ``cost``.
-        codec: a name of the registry, or "auto" to try all and take the cheapest.
+        codec: a name of the registry, "auto" to try all and take the cheapest, or "best" to let
+            each search longer for it.
         ratio: lambda of the I frame over ``lam``; ``lambda_ratio(lam)`` by default.
 
     Returns:
@@ -34,13 +36,13 @@ def encode_for_lambda(
     if not lam > 0:
         raise OutOfRange(f"lambda is {lam}; it must be above 0")
     ratio = lambda_ratio(lam) if ratio is None else ratio
-    if codec != AUTO:
+    if codec not in (AUTO, BEST):
         return _coded(picture, lam * ratio, codec)
     tried = []
     refusals: list[Exception] = []
     for name in names():
         try:
-            tried.append(_coded(picture, lam * ratio, name))
+            tried.append(_coded(picture, lam * ratio, name, codec == BEST))
         except OutOfRange as error:  # SVT-AV1 takes no picture higher than 8704
             refusals.append(error)
     if not tried:
@@ -57,9 +59,11 @@ def cost(picture: Picture, decoded: Picture, size: int, lam: float) -> float:
     return lam * (6 * y + u + v) / 8 + 8 * size / picture.y.size
 
 
-def _coded(picture: Picture, lambda_intra: float, name: str) -> tuple[str, bytes, Picture]:
+def _coded(
+    picture: Picture, lambda_intra: float, name: str, thorough: bool = False
+) -> tuple[str, bytes, Picture]:
     codec = get(name)
-    data = codec.encode(picture, codec.qp_for(lambda_intra))
+    data = codec.encode(picture, codec.qp_for(lambda_intra), thorough)
     return name, data, codec.decode(data, picture.width, picture.height)
 
 

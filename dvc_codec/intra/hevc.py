@@ -47,9 +47,9 @@ class Hevc:
     def qp_for(self, lambda_intra: float) -> int:
         return min(max(round(63.9 - 3.05 * math.log2(lambda_intra)), 0), 51)
 
-    def encode(self, picture: Picture, qp: int) -> bytes:
+    def encode(self, picture: Picture, qp: int, thorough: bool = False) -> bytes:
         check_qp(self.name, qp, self.qp_range)
-        stream = encode_still(picture, "libx265", encoder_options(qp))
+        stream = encode_still(picture, "libx265", encoder_options(qp, thorough))
         slice_ = _lone_slice(stream, *padded_size(picture.width, picture.height))
         if slice_ is None:
             return bytes([OWN_SETS]) + stream
@@ -71,9 +71,10 @@ class Hevc:
         return decode_still(stream, "hevc", width, height)
 
 
-def encoder_options(qp: int) -> dict[str, str]:
+def encoder_options(qp: int, thorough: bool = False) -> dict[str, str]:
     """What libx265 is told."""
-    return {"preset": _PRESET, "tune": _TUNE, "x265-params": f"qp={qp}:{_OPTIONS}"}
+    options = f"qp={qp}:{_OPTIONS}" + ":rdoq-level=2" * thorough
+    return {"preset": _PRESET, "tune": _TUNE, "x265-params": options}
 
 
 def _lone_slice(stream: bytes, width: int, height: int) -> bytes | None:

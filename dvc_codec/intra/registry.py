@@ -33,8 +33,10 @@ class IntraCodec(Protocol):
     def qp_for(self, lambda_intra: float) -> int:
         """The QP with the lowest lambda_intra D + R, on average."""
 
-    def encode(self, picture: Picture, qp: int) -> bytes:
-        """The picture in bytes, complete in themselves but for its size."""
+    def encode(self, picture: Picture, qp: int, thorough: bool = False) -> bytes:
+        """The picture in bytes, complete in themselves but for its size; ``thorough`` searches
+        longer for them.
+        """
 
     def decode(self, data: bytes, width: int, height: int) -> Picture:
         """The picture of ``width`` x ``height`` that ``encode`` made ``data`` of."""

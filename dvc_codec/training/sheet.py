@@ -14,6 +14,7 @@ from torch import Tensor
 from dvc_codec.codec.p_frame import code_frame, law_costs
 from dvc_codec.networks.planes import Planes
 from dvc_codec.training.replay import Taken, select
+from dvc_codec.video.colours import flow_wheel
 
 Rgb = NDArray[np.uint8]  # (H, W, 3)
 COLUMNS = "frame, flow, prediction, residual x 4, reconstruction, bits"
@@ -45,7 +46,7 @@ def save_sheet(module: Any, taken: Taken, step: int) -> Path:
         residual = 4 * (picture.luma[n, 0] - coded.prediction.picture.luma[n, 0]) + 0.5
         columns = [
             rgb(picture, n),
-            colour_wheel(flow[n], picture.luma.shape[-1]) if flow is not None else None,
+            flow_picture(flow[n], picture.luma.shape[-1]) if flow is not None else None,
             rgb(coded.prediction.picture, n),
             grey(residual),
             rgb(decoded, n),
@@ -76,16 +77,11 @@ def grey(plane: Tensor) -> Rgb:
     return _bytes(plane.float().cpu()[..., None].expand(-1, -1, 3))
 
 
-def colour_wheel(flow: Tensor, width: int) -> Rgb:
-    """(2, h, w) in pixels of its own grid -> (H, width, 3): direction as hue, speed as saturation;
-    white stands still.
-    """
+def flow_picture(flow: Tensor, width: int) -> Rgb:
+    """(2, h, w) in pixels of its own grid -> (H, width, 3), see ``flow_wheel``."""
     scale = width // flow.shape[-1]
-    x, y = F.interpolate(flow[None].float().cpu(), scale_factor=scale)[0] * scale
-    speed = (torch.hypot(x, y) / FASTEST).clamp(max=1)
-    turn = torch.atan2(y, x) / (2 * torch.pi) % 1 * 6
-    channels = [(turn - shift).remainder(6).sub(3).abs().sub(1).clamp(0, 1) for shift in (0, 2, 4)]
-    return _bytes(torch.stack([1 - speed * (1 - c) for c in channels], -1))
+    large = F.interpolate(flow[None].float().cpu(), scale_factor=scale)[0] * scale
+    return flow_wheel(large.numpy(), FASTEST)
 
 
 def png(picture: Rgb) -> bytes:

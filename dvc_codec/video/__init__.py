@@ -8,11 +8,13 @@
 from dvc_codec.video.companions import Companions, seconds_of
 from dvc_codec.video.extras import NO_EXTRAS, Extras
 from dvc_codec.video.info import ColourTags, VideoInfo
+from dvc_codec.video.muxer import DEFAULT_CRF
 from dvc_codec.video.picture import Frame, Picture, Plane
 from dvc_codec.video.reader import RawFormat, VideoReader, open_video
 from dvc_codec.video.writer import VideoWriter, open_writer
 
 __all__ = [
+    "DEFAULT_CRF",
     "NO_EXTRAS",
     "ColourTags",
     "Companions",

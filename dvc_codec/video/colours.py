@@ -16,9 +16,10 @@ Rgb = NDArray[np.uint8]  # (H, W, 3)
 Map = NDArray[np.float32]
 # Luma weights of red and blue by H.273's number of the matrix; BT.709 where it says nothing
 _WEIGHTS = {5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
-# From dark to bright: black, violet, red, orange, yellow, white
+# Dark to light, even in brightness: black, purple, red, orange, pale yellow.
 _HEAT = np.array(
-    [(0, 0, 4), (81, 18, 124), (183, 55, 121), (252, 137, 97), (252, 253, 191)], np.float32
+    [(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)],
+    np.float32,
 )
 
 
@@ -38,7 +39,9 @@ def to_rgb(picture: Picture, colour: ColourTags) -> Rgb:
 
 
 def flow_wheel(flow: Map, largest: float) -> Rgb:
-    """(2, h, w), x first: direction as hue, length as saturation, ``largest`` and more is full."""
+    """(2, h, w), x first: direction as hue (right is red), length as saturation; zero is white,
+    ``largest`` and more is full.
+    """
     angle = np.arctan2(-flow[1], flow[0]) / (2 * np.pi) % 1
     length = np.clip(np.hypot(flow[0], flow[1]) / max(largest, 1e-6), 0, 1)
     phase = angle[..., None] * 6 + np.array([0, 4, 2])
@@ -48,7 +51,7 @@ def flow_wheel(flow: Map, largest: float) -> Rgb:
 
 
 def heat(plane: Map, largest: float) -> Rgb:
-    """(h, w): 0 is black, ``largest`` and more is white."""
+    """(h, w): 0 is black, ``largest`` and more is pale yellow."""
     place = np.clip(plane / max(largest, 1e-6), 0, 1) * (len(_HEAT) - 1)
     low = np.minimum(place.astype(int), len(_HEAT) - 2)
     share = (place - low)[..., None]

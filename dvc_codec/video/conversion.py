@@ -75,7 +75,6 @@ class PictureMaker:
 
     def __init__(self, name: str, chroma_location: int, convert: bool) -> None:
         self.converted_from: str | None = None
-        self.interlaced = False
         self._name = name
         self._chroma_location = chroma_location
         self._convert = convert
@@ -90,13 +89,11 @@ class PictureMaker:
                 "cut the video there and code the parts"
             )
         self._size = size
-        if frame.interlaced_frame:
-            if not self._convert:
-                raise UnsupportedVideo(
-                    f"{self._name}: found interlaced pictures, expected progressive ones; "
-                    "deinterlace the video first, or give --convert to code them as whole frames"
-                )
-            self.interlaced = True
+        if frame.interlaced_frame and not self._convert:
+            raise UnsupportedVideo(
+                f"{self._name}: found interlaced pictures, expected progressive ones; "
+                "give --convert to have them deinterlaced"
+            )
         if frame.format.name not in AS_IT_IS:
             frame = self._resampled(frame)
         width, height = frame.width, frame.height

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from dvc_codec.container import Hdr
+
 LIMITED_RANGE = 1
 FULL_RANGE = 2
 UNSPECIFIED = 2  # of primaries, transfer and matrix
@@ -49,6 +51,7 @@ class VideoInfo:
             it says nothing. An estimate: count frames to be sure.
         rotation: degrees to turn the picture counter-clockwise before it is shown.
         pix_fmt: FFmpeg's name of the source's pixel format.
+        hdr: static HDR metadata, where there is any.
     """
 
     width: int
@@ -60,6 +63,7 @@ class VideoInfo:
     frame_count: int | None = None
     rotation: int = 0
     pix_fmt: str = "yuv420p"
+    hdr: Hdr | None = None
 
     @property
     def frame_ticks(self) -> int:

@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 from dvc_codec.container import Packet, StreamEntry, StreamKind
 from dvc_codec.errors import UnsupportedVideo
 from dvc_codec.video.extras import NO_EXTRAS, Extras
+from dvc_codec.video.hdr import HDR_TEXT, x264_parameters
 from dvc_codec.video.info import CHROMA_LOCATIONS, VideoInfo
 from dvc_codec.video.picture import Picture, Plane
 from dvc_codec.video.template import PADDING, example_of
@@ -20,7 +21,8 @@ from dvc_codec.video.text import NotText, as_plain, is_timed_text
 
 _FFV1 = {"level": "3", "coder": "1", "context": "0", "slicecrc": "1"}
 _X264_LOSSLESS = {"qp": "0", "preset": "veryfast"}
-_X264_VIEWING = {"crf": "16", "preset": "fast"}
+_X264_VIEWING = {"preset": "fast"}
+DEFAULT_CRF = 16
 # Of a companion's tags: what its description says already
 _ABOUT_THE_STREAM = ("sample_rate", "channels", "channel_layout", "disposition", PADDING)
 
@@ -36,7 +38,8 @@ class EncodingSink:
         container_format: "matroska" or "mp4".
         extras: sound, subtitles, tags and chapters that belong to it. What the container cannot
             hold is named in ``left_out``.
-        lossless: to the bit, or x264 with crf 16. Lossless is FFV1 in matroska and x264 with qp 0
+        crf: of x264 where it is not lossless.
+        lossless: to the bit, or x264. Lossless is FFV1 in matroska and x264 with qp 0
             in mp4, and in matroska where samples are not square (through PyAV, only a codec that
             says so itself can keep that there).
 
@@ -51,6 +54,7 @@ class EncodingSink:
         info: VideoInfo,
         container_format: str,
         lossless: bool,
+        crf: int = DEFAULT_CRF,
         extras: Extras = NO_EXTRAS,
     ) -> None:
         self._info = info
@@ -72,7 +76,11 @@ class EncodingSink:
             f"file:{path}", "w", format=container_format, options=flags
         )
         try:
-            options = (_X264_LOSSLESS if lossless else _X264_VIEWING) if x264 else _FFV1
+            options = _options(x264, lossless, crf)
+            if x264:
+                options = options | x264_parameters(info.hdr)
+            elif info.hdr:
+                self.left_out.append(HDR_TEXT)
             self._stream = self._add_stream("libx264" if x264 else "ffv1", options)
             self._add_extras(extras, container_format)
             self._container.start_encoding()
@@ -194,6 +202,12 @@ class EncodingSink:
         if info.rotation:
             stream.set_display_rotation(info.rotation)
         return stream
+
+
+def _options(x264: bool, lossless: bool, crf: int) -> dict[str, str]:
+    if not x264:
+        return _FFV1
+    return _X264_LOSSLESS if lossless else {"crf": str(crf), **_X264_VIEWING}
 
 
 def _fill(target: Plane, samples: Plane) -> None:

@@ -21,6 +21,8 @@ from av.video.stream import VideoStream
 
 from dvc_codec.errors import FileMissing, NotAVideo, OutOfRange, UsageError
 from dvc_codec.video.conversion import PictureMaker, chroma_location_named, colour_of
+from dvc_codec.video.deinterlace import Deinterlacer
+from dvc_codec.video.hdr import hdr_of_frame
 from dvc_codec.video.info import VideoInfo
 from dvc_codec.video.picture import Frame
 
@@ -61,7 +63,7 @@ def open_video(
             shown at ``start`` or later, or less than half a frame before it.
         frames: how many frames to give out at most; None is all.
         convert: take pixel formats other than 8-bit 4:2:0 by converting them (what is done to
-            colour: ``dvc_codec.video.conversion``), and fields as whole frames; else they raise
+            colour: ``dvc_codec.video.conversion``), and fields by deinterlacing; else they raise
             ``UnsupportedVideo``.
         raw: size, rate and pixel format of a headerless file of samples; needed for .yuv.
 
@@ -106,11 +108,15 @@ class VideoReader:
         self._path = path
         self._name = "standard input" if path == STDIN else path
         self._raw = raw
+        self._deinterlacer: Deinterlacer | None = None
         self._open()
         try:
             chroma_location = _chroma_location(self._container, self._stream)
             self._to_picture = PictureMaker(self._name, chroma_location, convert)
             decoded = self._decoded_from(start)
+            if convert:
+                self._deinterlacer = Deinterlacer(decoded, self._time_base)
+                decoded = iter(self._deinterlacer)
             first = next(decoded, None)
             if first is None:
                 raise self._no_frames(start)
@@ -128,8 +134,8 @@ class VideoReader:
 
     @property
     def interlaced(self) -> bool:
-        """Whether any picture so far was two fields."""
-        return self._to_picture.interlaced
+        """Whether any picture so far was two fields, and was deinterlaced."""
+        return self._deinterlacer is not None and self._deinterlacer.used
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames
@@ -255,6 +261,7 @@ class VideoReader:
             frame_count=_frame_count(self._container, self._stream, self._rate),
             rotation=frame.rotation,
             pix_fmt=frame.format.name,
+            hdr=hdr_of_frame(frame),
         )
 
     def _no_frames(self, start: float) -> NotAVideo | OutOfRange:

@@ -13,8 +13,9 @@ import av
 from dvc_codec.container import Packet
 from dvc_codec.errors import CannotWrite, UsageError
 from dvc_codec.video.extras import NO_EXTRAS, Extras
+from dvc_codec.video.hdr import HDR_TEXT
 from dvc_codec.video.info import VideoInfo
-from dvc_codec.video.muxer import EncodingSink
+from dvc_codec.video.muxer import DEFAULT_CRF, EncodingSink
 from dvc_codec.video.picture import Picture
 from dvc_codec.video.raw import PlanesSink
 
@@ -27,6 +28,7 @@ def open_writer(
     info: VideoInfo,
     *,
     lossless: bool | None = None,
+    crf: int = DEFAULT_CRF,
     extras: Extras = NO_EXTRAS,
 ) -> "VideoWriter":
     """Start a video file; the suffix of ``path`` says which kind.
@@ -36,11 +38,12 @@ def open_writer(
     ============  ==============================  ==============================
     .y4m or "-"   plain samples with a header     the same
     .yuv          plain samples, no header        the same
-    .mkv          FFV1 (x264, qp 0: see below)    x264, crf 16
-    .mp4          x264, qp 0 (few players)        x264, crf 16 (plays anywhere)
+    .mkv          FFV1 (x264, qp 0: see below)    x264, crf
+    .mp4          x264, qp 0 (few players)        x264, crf (plays anywhere)
     ============  ==============================  ==============================
 
-    ``lossless=None`` takes what people want of the suffix: crf 16 for .mp4, lossless otherwise.
+    ``lossless=None`` takes what people want of the suffix: x264 for .mp4, lossless otherwise.
+    ``crf`` is x264's where it is not lossless, 0 to 51; lower is better.
     Range, rate, sample aspect ratio and chroma location survive in all but .yuv; all colour tags,
     rotation and times in .mkv (times rounded to milliseconds) and .mp4. Two exceptions: .mp4 says
     limited range by saying nothing if no other tag is known; odd sizes with x264 and samples that
@@ -60,7 +63,7 @@ def open_writer(
     >>> with open_writer("out.mkv", reader.info) as writer:    # doctest: +SKIP
     ...     writer.write(picture, pts=0)
     """
-    return VideoWriter(str(path), info, lossless, extras)
+    return VideoWriter(str(path), info, lossless, crf, extras)
 
 
 class _Sink(Protocol):
@@ -80,7 +83,12 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: str, info: VideoInfo, lossless: bool | None, extras: Extras = NO_EXTRAS
+        self,
+        path: str,
+        info: VideoInfo,
+        lossless: bool | None,
+        crf: int = DEFAULT_CRF,
+        extras: Extras = NO_EXTRAS,
     ) -> None:
         self.left_out: list[str] = []
         self._to_stdout = path == STDOUT
@@ -103,10 +111,10 @@ class VideoWriter:
             if suffix in (".mkv", ".mp4"):
                 file.close()  # FFmpeg opens it by name
                 kind = "matroska" if suffix == ".mkv" else "mp4"
-                sink = EncodingSink(self._part, self._name, info, kind, lossless, extras)
+                sink = EncodingSink(self._part, self._name, info, kind, lossless, crf, extras)
                 self.left_out, self._sink = sink.left_out, sink
             else:
-                self.left_out = _names(extras)
+                self.left_out = _names(extras) + [HDR_TEXT] * bool(info.hdr)
                 self._sink = PlanesSink(file, info, y4m=suffix == ".y4m")
         except (av.FFmpegError, OSError) as error:
             self._remove_part()

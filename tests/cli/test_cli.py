@@ -251,3 +251,23 @@ def test_the_sample_is_what_the_demo_needs() -> None:
         assert (reader.info.width, reader.info.height) == (480, 270)
         assert reader.info.frame_count == 60
     assert sample().stat().st_size < 1_500_000
+
+
+@pytest.mark.parametrize("verb", ["encode", "transcode", "decode", "verify", "inspect"])
+def test_no_gpu_is_one_line_and_a_code(
+    verb: str, coded: Path, clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = clip if verb in ("encode", "transcode") else coded
+    target = [] if verb == "verify" else [str(tmp_path / "out.mkv")]
+    assert main([verb, str(source), *target, "--device", "cuda"]) == 12
+    error = capfd.readouterr().err
+    assert error.startswith("dvc-codec: --device cuda: ")
+    assert error.count("\n") == 1
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_auto_is_the_processor(tmp_path: Path, weights: Path, clip: Path) -> None:
+    for device in ("auto", "cpu"):
+        words = ["encode", str(clip), str(tmp_path / device), "--model", str(weights), "--quiet"]
+        assert main([*words, "--device", device]) == 0
+    assert (tmp_path / "auto").read_bytes() == (tmp_path / "cpu").read_bytes()

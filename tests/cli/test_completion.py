@@ -42,7 +42,11 @@ def test_events_are_lines_of_json(
     assert main(words) == 0
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line[0] == "{"]
     assert lines[-1]["event"] == "progress"
-    assert (lines[-1]["frame"], lines[-1]["frames"]) == (3, 3)
+    assert (lines[-1]["frame"], lines[-1]["frames"], lines[-1]["seconds_left"]) == (3, 3, 0)
+    assert (
+        0 < lines[-1]["bytes"] == lines[-1]["expected_bytes"] < (tmp_path / "v.dvc").stat().st_size
+    )
+    assert lines[-1]["psnr"] > 25
 
 
 def test_no_terminal_no_line(capfd: pytest.CaptureFixture[str]) -> None:

@@ -15,12 +15,12 @@ from dvc_codec.evaluation.frame_bits import payload_bits
 from dvc_codec.evaluation.report.equal_bits import encode_to_size
 from dvc_codec.evaluation.report.inside import take_apart
 from dvc_codec.evaluation.report.page import page
-from dvc_codec.evaluation.report.pictures import as_uri, flow_colours, heat
+from dvc_codec.evaluation.report.pictures import as_uri
 from dvc_codec.evaluation.report.svg import MARKS, Plot, Scale, document, mark
 from dvc_codec.evaluation.results import Results
 from dvc_codec.evaluation.sequences import Sequence
 from dvc_codec.evaluation.task import OURS, write_source
-from dvc_codec.video.colours import around_grey
+from dvc_codec.video.colours import around_grey, flow_wheel, heat
 from tests.files import pictures_of, write_video
 from tests.moving import panned_texture
 
@@ -145,7 +145,7 @@ def test_bits_of_frames_are_the_file_s(evaluated: Path) -> None:
 def test_flow_zero_is_white_and_directions_differ() -> None:
     flow = np.zeros((2, 1, 4), np.float32)
     flow[:, 0, 1:] = [[2, -2, 0], [0, 0, 2]]
-    white, right, left, down = flow_colours(flow, 2)[0].astype(int)
+    white, right, left, down = flow_wheel(flow, 2)[0].astype(int)
     assert white.tolist() == [255, 255, 255]
     assert right.tolist() == [255, 0, 0]
     assert min(np.abs(a - b).max() for a, b in ((right, left), (left, down), (down, right))) > 100

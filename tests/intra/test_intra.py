@@ -231,3 +231,18 @@ def test_damaged_bytes_never_crash_nor_talk(name: str, capfd: pytest.CaptureFixt
             except DvcError as error:
                 assert "\n" not in str(error)
     assert capfd.readouterr().err == ""
+
+
+def test_more_search_costs_less() -> None:
+    picture = waves(160, 112)
+    lam = 512 * lambda_ratio(512)
+    costs = []
+    for codec in ("auto", "best"):
+        _, data, decoded = encode_for_lambda(picture, 512, codec)
+        costs.append(cost(picture, decoded, len(data), lam))
+    assert costs[1] < costs[0]
+    for name in names():
+        found = get(name)
+        data = found.encode(picture, 30, thorough=True)
+        assert data != found.encode(picture, 30)
+        assert found.decode(data, 160, 112).width == 160

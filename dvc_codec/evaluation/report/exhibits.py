@@ -20,13 +20,13 @@ from dvc_codec.evaluation.metrics import compare_files, psnr, squared_errors, we
 from dvc_codec.evaluation.report.charts import Track
 from dvc_codec.evaluation.report.equal_bits import chosen_anchor, encode_to_size
 from dvc_codec.evaluation.report.inside import Inside, take_apart
-from dvc_codec.evaluation.report.pictures import QUALITY, as_uri, flow_colours, heat
+from dvc_codec.evaluation.report.pictures import QUALITY, as_uri
 from dvc_codec.evaluation.results import Results
 from dvc_codec.evaluation.rgb import to_rgb
 from dvc_codec.evaluation.sequences import Sequence
 from dvc_codec.evaluation.task import OURS, Measured, run_command, write_source
 from dvc_codec.video import Picture, open_video
-from dvc_codec.video.colours import around_grey
+from dvc_codec.video.colours import around_grey, flow_wheel, heat
 
 RESIDUAL_GAIN = 4.0
 
@@ -165,7 +165,7 @@ def _strip(inside: Inside, full: int) -> tuple[Shown, ...]:
         length = float(np.percentile(np.hypot(*inside.flow), 99.5))
         found.append(
             Shown(
-                as_uri(flow_colours(inside.flow, max(length, 1.0)), 80),
+                as_uri(flow_wheel(inside.flow, max(length, 1.0)), 80),
                 f"flow: hue is direction, full colour {max(length, 1.0):.1f} pixels, white none",
             )
         )

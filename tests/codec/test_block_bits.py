@@ -1,0 +1,34 @@
+"""Where the bits went adds up to the bits that there are."""
+
+from pathlib import Path
+
+import pytest
+
+from dvc_codec.codec.block_bits import BLOCK, block_bits
+from dvc_codec.codec.decoder import FrameParser
+from dvc_codec.codec.encoder import encode_file
+from dvc_codec.codec.model import load_model
+from dvc_codec.container import FrameKind, Reader
+from tests.files import write_video
+from tests.moving import panned_texture
+
+
+def test_blocks_cost_what_the_payload_has(tmp_path: Path, weights: Path) -> None:
+    model = load_model(weights)
+    source = write_video(tmp_path / "in.y4m", panned_texture(size=(128, 96), frames=4))
+    encode_file(source, tmp_path / "v.dvc", model=model)
+    with Reader(tmp_path / "v.dvc") as reader:
+        frames, header = reader.read_gop(0).frames, reader.header
+    parser = FrameParser(model, header)
+    for record in frames:
+        tables, past = parser.tables, parser.past
+        parsed = parser.parse(record)
+        if record.kind is FrameKind.I:
+            continue
+        assert past is not None
+        maps = block_bits(model.codec.prior, tables, parsed.symbols, parsed.sent, past)
+        assert set(maps) == set(parsed.sent)
+        for plane in maps.values():
+            assert plane.shape[0] * BLOCK >= 96 and plane.shape[1] * BLOCK >= 128
+        total = sum(float(plane.sum()) for plane in maps.values())
+        assert total == pytest.approx(8 * len(record.payloads[0]), rel=0.1, abs=100)
