@@ -26,7 +26,7 @@ from dvc_codec.networks.motion import MotionAutoencoder
 from dvc_codec.networks.planes import Planes, pack, round_to_bytes, unpack
 from dvc_codec.networks.rate import centred, lagrangian, residual_scale
 from dvc_codec.networks.residual import LoopFilter, ResidualAutoencoder
-from dvc_codec.networks.warp import enlarge, warp
+from dvc_codec.networks.warp import enlarge, warp, warp_overlapped
 
 # planes of symbols, in coding order
 MOTION, MOTION_DETAIL, LUMA, CHROMA = "motion", "motion_detail", "luma", "chroma"
@@ -136,7 +136,7 @@ class PFrameNetwork(nn.Module):
             flow = flow.detach()
             pictures = reference.picture.detach(), reference.older.detach(), reference.flow.detach()
             reference = Reference(*pictures, reference.features)
-        warped = _compensate(reference.picture, flow, "sharp")
+        warped = _compensate(reference.picture, flow, "overlapped")
         # the motion of the frame before, fetched along this one: where the pixel was two frames ago
         older = _compensate(reference.older, flow + warp(reference.flow, flow), "bilinear")
         features = warp(reference.features, flow)
@@ -187,10 +187,14 @@ class PFrameNetwork(nn.Module):
         return Reference(picture, reference.picture, prediction.flow, plain(features))
 
 
-def _compensate(picture: Planes, flow: Tensor, mode: Literal["bilinear", "sharp"]) -> Planes:
-    """Warp luma at full and chroma at half size by a flow on the 1/4 grid."""
+def _compensate(picture: Planes, flow: Tensor, mode: Literal["bilinear", "overlapped"]) -> Planes:
+    """Warp luma at full and chroma at half size by a flow on the 1/4 grid. Overlapped: luma along
+    the motion of all cells around (docs/experiments.md#overlapped), chroma sharply.
+    """
     half = GRID // 2  # the chroma planes' grid is half of luma's
-    return Planes(
-        warp(picture.luma, enlarge(flow, GRID), mode, GRID),
-        warp(picture.chroma, enlarge(flow, half), mode, half),
-    )
+    along = enlarge(flow, half)
+    if mode == "overlapped":
+        luma = warp_overlapped(picture.luma, flow, GRID)
+        return Planes(luma, warp(picture.chroma, along, "sharp", half))
+    luma = warp(picture.luma, enlarge(flow, GRID), mode, GRID)
+    return Planes(luma, warp(picture.chroma, along, mode, half))

@@ -45,8 +45,49 @@ def warp(
     else:
         source, finer = picture, 1
     moved = fetch(source, _positions(flow.to(picture.dtype), unit, finer))
-    # normalised positions are a ten-thousandth of a pixel off: not the identity to the bit
-    idle = (flow[:, :1] == 0) & (flow[:, 1:] == 0)
+    return _keep_idle(picture, moved, (flow == 0).all(1, keepdim=True))
+
+
+def warp_overlapped(picture: Tensor, flow: Tensor, cell: int) -> Tensor:
+    """Fetch along the motion of each of the four cells around a pixel, and blend: what a cell's
+    motion says weighs less and less with the distance from its centre. Between cells that move
+    apart that is two pictures, one fading into the other, where motion that is interpolated would
+    fetch what belongs to neither.
+
+    Args:
+        picture: (B, C, H, W), any range, float32; read between its :func:`quarter_samples`.
+        flow: (B, 2, H / cell, W / cell) in cells, x first.
+        cell: pixels, even.
+
+    Returns:
+        (B, C, H, W). Zero flow is the identity to the bit.
+
+    Source: Orchard and Sullivan, Overlapped Block Motion Compensation (IEEE Transactions on Image
+    Processing, 1994).
+    """
+    h, w = picture.shape[-2:]
+    samples = quarter_samples(picture)
+    around = F.pad(flow, (1, 1, 1, 1), mode="replicate")
+    around = F.interpolate(around, scale_factor=cell, mode="nearest")
+    later = (torch.arange(cell, device=flow.device) + 0.5) / cell + 0.5
+    later = later - later.floor()  # the share of the cell after a pixel, across a cell
+    x_shares, y_shares = later.repeat(w // cell), later.repeat(h // cell)[:, None]
+    moved: Tensor | float = 0.0
+    idle: Tensor | bool = True
+    for row, y_share in ((0, 1 - y_shares), (cell, y_shares)):
+        for column, x_share in ((0, 1 - x_shares), (cell, x_shares)):
+            top, left = cell // 2 + row, cell // 2 + column
+            motion = around[..., top : top + h, left : left + w]
+            moved = fetch(samples, _positions(motion, cell, SAMPLES)) * (y_share * x_share) + moved
+            idle = (motion == 0).all(1, keepdim=True) & idle
+    assert isinstance(moved, Tensor) and isinstance(idle, Tensor)
+    return _keep_idle(picture, moved, idle)
+
+
+def _keep_idle(picture: Tensor, moved: Tensor, idle: Tensor) -> Tensor:
+    """``moved``, but the picture itself where nothing moves: normalised positions are a
+    ten-thousandth of a pixel off.
+    """
     if not moved.requires_grad:
         return torch.where(idle, picture, moved)
     return torch.where(idle, picture.detach() + (moved - moved.detach()), moved)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dvc_codec.networks.warp import enlarge, quarter_samples, smooth, warp
+from dvc_codec.networks.warp import enlarge, quarter_samples, smooth, warp, warp_overlapped
 
 MODES = ("bilinear", "sharp")
 
@@ -142,3 +142,39 @@ def test_a_sharp_warp_keeps_fine_detail() -> None:
             moved = warp(moved, constant_flow((-1) ** turn / 4, 0, 16, 96)[:1], mode)
         left[mode] = float(moved[..., 24:-24].abs().mean() / wave[..., 24:-24].abs().mean())
     assert left["sharp"] > 0.7 > 0.2 > left["bilinear"], left
+
+
+def test_overlapped_motion_that_is_the_same_everywhere_is_a_sharp_warp() -> None:
+    original = picture(32, 48)
+    motion = constant_flow(0.4, -0.7, 8, 12)
+    expected = warp(original, enlarge(motion, 4), "sharp", 4)
+    assert torch.allclose(warp_overlapped(original, motion, 4), expected, atol=1e-5)
+
+
+def test_overlapped_cells_fade_into_each_other() -> None:
+    """Pixels beside the edge of cells that move apart mix both pictures, by their distance from the
+    two centres; pixels beyond the neighbour's centre see nothing of it.
+    """
+    original = picture(4, 16)
+    motion = torch.zeros(2, 2, 1, 4)
+    motion[:, 0, :, 2:] = 1  # columns from 8 on move by 4 pixels
+    moved = warp(original, constant_flow(4, 0, 4, 16))
+    got = warp_overlapped(original, motion, 4)
+    share = torch.tensor([0.0] * 6 + [0.125, 0.375, 0.625, 0.875] + [1.0] * 6)
+    assert torch.allclose(got, original + share * (moved - original), atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (240, 416), (64, 1920)])
+def test_overlapped_zero_flow_is_the_identity(height: int, width: int) -> None:
+    original = picture(height, width).requires_grad_()
+    motion = torch.zeros(2, 2, height // 4, width // 4)
+    assert torch.equal(warp_overlapped(original.detach(), motion, 4), original)
+    warp_overlapped(original, motion, 4).sum().backward()
+    assert original.grad is not None
+    assert original.grad.mean().item() == pytest.approx(1, abs=1e-3)
+
+
+def test_overlapped_motion_learns() -> None:
+    motion = torch.zeros(2, 2, 4, 4).requires_grad_()
+    warp_overlapped(picture(16, 16), motion + 0.1, 4).square().sum().backward()
+    assert motion.grad is not None and motion.grad.abs().sum() > 0
