@@ -153,7 +153,7 @@ class PFramePrior(FramePrior):
                 Plane("motion", (0, 0), 16, 1, smooth=True),
                 Plane("motion_detail", detail, 16, 3, frequencies=of_detail),
                 Plane("luma", of(8, 1, 7), 8, 2, frequencies=tuple(frequencies(8, 1))),
-                Plane("chroma", of(8, 2, 5), 16, 3),
+                Plane("chroma", of(8, 2, 5), 16, 3, frequencies=tuple(frequencies(8, 2))),
             ),
             hidden,
         )

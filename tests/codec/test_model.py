@@ -173,7 +173,7 @@ def test_a_cut_file_is_the_wrong_model(codec: PFrameCodec, path: Path) -> None:
 def test_weights_that_would_parse_differently_elsewhere_are_not_saved(
     codec: PFrameCodec, path: Path
 ) -> None:
-    layer = codec.prior.scale("chroma").second_in
+    layer = codec.prior.scale("chroma").enter[-1]
     with torch.no_grad():
         layer.weight.fill_(1)
     with pytest.raises(OverflowError):

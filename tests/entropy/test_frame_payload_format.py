@@ -20,7 +20,7 @@ from tests.moving import noise, panned_texture
 Integers = NDArray[np.int64]
 LEVELS, REACH, ONE = 34, 12, 65536
 BANDS = [(0, 1), (2, 3), (4, 6), (7, 14)]  # lowest and highest u + v
-BY_BANDS = ("motion_detail", "luma")
+BY_BANDS = ("motion_detail", "luma", "chroma")
 # luma samples per cell, transform size, transforms, their first channel and end, groups, and how
 # many of these the plane leaves out
 PLANES = {
@@ -185,19 +185,15 @@ def steps_of(name: str, height: int, width: int) -> list[tuple[list[int], NDArra
     if name == "motion":
         cells = [[step_of(y, x) for x in range(width)] for y in range(height)]
         return [(channels, np.array(cells) == step) for step in range(5)]
-    if name in BY_BANDS:
-        lowest, *higher = bands_of(name)
-        return [(lowest, even), (lowest, ~even), *((band, np.ones_like(even)) for band in higher)]
-    return [(channels, even), (channels, ~even)]
+    lowest, *higher = bands_of(name)
+    return [(lowest, even), (lowest, ~even), *((band, np.ones_like(even)) for band in higher)]
 
 
 def layers_of(name: str) -> list[tuple[str, str]]:
     """What the weights call the two layers of every step."""
     if name == "motion":
         return [("enter", "leave")] * 5
-    if name in BY_BANDS:
-        return [(f"enter.{n}", f"leave.{n}") for n in range(1 + len(bands_of(name)))]
-    return [("first_in", "first_out"), ("second_in", "second_out")]
+    return [(f"enter.{n}", f"leave.{n}") for n in range(1 + len(bands_of(name)))]
 
 
 class Parser:
@@ -260,18 +256,12 @@ class Parser:
         before = self.past[name]
         activity = before.sum(0, keepdims=True)
         formula = 400 * before + 100 * around(before) + 16 * activity + 8 * around(activity)
-        last = [logarithm(before)]
-        if name == "motion":
-            predicted, near, apart = from_neighbours(values, now, step)
-            which = np.zeros((5, *now.shape[1:]), np.int64)
-            which[step] = 64
-            last += [logarithm(now), logarithm(near), logarithm(apart), which]
-            formula = formula // 4 + 60 * near + 60 * apart
-            return predicted, self.index(name, step, formula, [side], last)
-        if step == 1:
-            formula = formula // 2 + 240 * around(now) + 30 * around(now.sum(0, keepdims=True))
-            last.append(logarithm(now))
-        return 0 * now, self.index(name, step, formula, [side], last)
+        predicted, near, apart = from_neighbours(values, now, step)
+        which = np.zeros((5, *now.shape[1:]), np.int64)
+        which[step] = 64
+        last = [logarithm(before), logarithm(now), logarithm(near), logarithm(apart), which]
+        formula = formula // 4 + 60 * near + 60 * apart
+        return predicted, self.index(name, step, formula, [side], last)
 
     def step_of_bands(
         self, name: str, step: int, side: Integers, now: Integers

@@ -218,9 +218,9 @@ def test_weights_that_are_too_large_to_be_exact_are_refused() -> None:
     with pytest.raises(OverflowError, match="2\\^24"):
         layer.check_exact(8)
     prior = PFramePrior()
-    prior.scale("chroma").first_in = IntegerConv(2000, 32, 3)
+    prior.scale("chroma").enter[0] = IntegerConv(2000, 32, 3)
     with torch.no_grad():
-        prior.scale("chroma").first_in.weight.fill_(0.9)
+        prior.scale("chroma").enter[0].weight.fill_(0.9)
     with pytest.raises(OverflowError):
         prior.bake()
 

@@ -193,7 +193,7 @@ def test_validation_is_of_whole_sequences_by_loss_and_bytes(data: Path, tmp_path
 def test_baked_integers_stay(data: Path, tmp_path: Path) -> None:
     """Stage 4: the entropy model's weights are integers before and after."""
     module = train(small_data(data), tmp_path, 2, bake=True)
-    weight = module.codec.prior.scale("chroma").first_in.weight.detach() * 128
+    weight = module.codec.prior.scale("chroma").enter[0].weight.detach() * 128
     assert torch.equal(weight, weight.round())
     assert not any(p.requires_grad for p in module.codec.prior.parameters())
 
