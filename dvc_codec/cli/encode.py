@@ -25,14 +25,12 @@ from dvc_codec.cli.options import (
     speed_note,
 )
 from dvc_codec.cli.progress import ProgressLine
-from dvc_codec.cli.rate_options import add_rates, choose
+from dvc_codec.cli.rate_options import add_rates, choose, source_info
 from dvc_codec.container import is_dvc
 from dvc_codec.errors import UsageError
 
 if TYPE_CHECKING:
     from dvc_codec.codec.encoder import Summary
-    from dvc_codec.codec.model import Model
-    from dvc_codec.codec.rate_search import Part
     from dvc_codec.video import RawFormat, VideoInfo
     from dvc_codec.video.transcode import Transcoded
 
@@ -238,21 +236,6 @@ def source_notes(source: str, done: "Summary | Transcoded", info: "VideoInfo | N
     if done.left_out:
         notes.append(f"{source}: left out: {', '.join(done.left_out)}")
     return notes
-
-
-def source_info(part: "Part", model: "Model") -> "VideoInfo":
-    """What a source says of itself."""
-    from dvc_codec.codec.source import open_source
-
-    with open_source(
-        part.source,
-        start=part.start,
-        frames=1,
-        convert=part.convert,
-        raw=part.raw,
-        model=model,
-    ) as reader:
-        return reader.info
 
 
 def so_far(summary: "Summary", info: "VideoInfo", total: int | None) -> dict[str, float | None]:

@@ -96,6 +96,21 @@ def _of_psnr(
     return Chosen(rates=lambda _: rates, words=f"psnr {wanted:g}")
 
 
+def source_info(part: "Part", model: "Model") -> "VideoInfo":
+    """What a source says of itself."""
+    from dvc_codec.codec.source import open_source
+
+    with open_source(
+        part.source,
+        start=part.start,
+        frames=1,
+        convert=part.convert,
+        raw=part.raw,
+        model=model,
+    ) as reader:
+        return reader.info
+
+
 def _of_bits(
     arguments: argparse.Namespace, part: "Part", model: "Model", line: ProgressLine
 ) -> Chosen:
@@ -105,19 +120,10 @@ def _of_bits(
         for_bits,
         guess_for_bit_rate,
     )
-    from dvc_codec.codec.source import open_source
 
     if arguments.source == STANDARD:
         return _one_pass(arguments)
-    with open_source(
-        part.source,
-        start=part.start,
-        frames=1,
-        convert=part.convert,
-        raw=part.raw,
-        model=model,
-    ) as reader:
-        info = reader.info
+    info = source_info(part, model)
     if arguments.target_size is not None:
         budget = bits_for_size(arguments.target_size, part, arguments.sound, model)
         frames = part.frames or info.frame_count
