@@ -11,6 +11,7 @@ from dvc_codec.container.chapters import Chapter, chapters_extension, chapters_o
 from dvc_codec.container.hashes import picture_hash
 from dvc_codec.container.hdr import Hdr, hdr_extension, hdr_of
 from dvc_codec.container.header import VERSION, is_dvc
+from dvc_codec.container.order import CodingOrder, Place, display_number, middle_out, places
 from dvc_codec.container.reader import Reader
 from dvc_codec.container.records import (
     ByteCounts,
@@ -30,6 +31,7 @@ __all__ = [
     "VERSION",
     "ByteCounts",
     "Chapter",
+    "CodingOrder",
     "Colour",
     "FrameKind",
     "FrameRecord",
@@ -38,6 +40,7 @@ __all__ = [
     "Header",
     "IndexEntry",
     "Packet",
+    "Place",
     "Reader",
     "ResumedFrame",
     "StreamEntry",
@@ -45,8 +48,11 @@ __all__ = [
     "Writer",
     "chapters_extension",
     "chapters_of",
+    "display_number",
     "hdr_extension",
     "hdr_of",
     "is_dvc",
+    "middle_out",
     "picture_hash",
+    "places",
 ]

@@ -16,6 +16,7 @@ from dvc_codec.container.limits import (
     MAX_PTS,
     MAX_REFERENCES,
 )
+from dvc_codec.container.order import CodingOrder
 from dvc_codec.container.records import FrameKind, FrameRecord, Gop, Header
 from dvc_codec.errors import OutOfRange, WrongVersion
 
@@ -41,18 +42,41 @@ class Clock:
 
     def __init__(self, header: Header, first_pts: int) -> None:
         self._header = header
-        self._anchor = first_pts
-        self._frames = 0
+        self._anchor, self._at = first_pts, 0
 
-    def expected(self) -> int:
-        """The time of the next frame, unless it is sent."""
-        return self._anchor + self._header.ticks(self._frames)
+    def expected(self, position: int) -> int:
+        """The time of the frame at this position in display order, unless it is sent."""
+        return self._anchor + self._header.ticks(position - self._at)
 
-    def step(self, pts: int) -> None:
-        """Go on to the frame after the one at ``pts``."""
-        if pts != self.expected():
-            self._anchor, self._frames = pts, 0
-        self._frames += 1
+    def step(self, position: int, pts: int) -> None:
+        """The frame there has this time."""
+        if pts != self.expected(position):
+            self._anchor, self._at = pts, position
+
+
+class _Group:
+    """What the frames of a GOP so far say of the next one."""
+
+    def __init__(self, header: Header, first_frame: int, first_pts: int) -> None:
+        self.first_frame = first_frame
+        self.number = first_frame  # of the next frame, in coding order
+        self.rate_index: int | None = None
+        self.clock = Clock(header, first_pts)
+        self.order = CodingOrder()
+
+    def place(self, kind: FrameKind, display_index: int | None) -> int:
+        """Position of the next frame; ValueError where it may not come."""
+        said = None if display_index is None else display_index - self.first_frame
+        try:
+            return self.order.place(kind, said).number
+        except ValueError as error:
+            raise ValueError(f"frame {self.number} is {error}") from error
+
+    def step(self, frame: FrameRecord, position: int) -> None:
+        """Go on to the frame after this one."""
+        self.clock.step(position, frame.pts)
+        self.rate_index = frame.rate_index
+        self.number += 1
 
 
 def gop_body(gop: Gop, header: Header) -> bytes:
@@ -65,12 +89,11 @@ def gop_body(gop: Gop, header: Header) -> bytes:
     put_varint(out, gop.first_frame)
     put_varint(out, len(gop.frames))
     put_signed(out, first_pts)
-    clock = Clock(header, first_pts)
-    rate_index = -1
-    for place, frame in enumerate(gop.frames):
-        _put_frame(out, frame, gop.first_frame + place, clock.expected(), rate_index)
-        clock.step(frame.pts)
-        rate_index = frame.rate_index
+    group = _Group(header, gop.first_frame, first_pts)
+    for frame in gop.frames:
+        _put_frame(out, frame, group)
+    if not group.order.complete:
+        raise OutOfRange(f"GOP from frame {gop.first_frame} on: ends before its last B frames")
     return bytes(out)
 
 
@@ -82,7 +105,7 @@ def parse_gop(data: bytes, header: Header, where: str) -> Gop:
         raise cursor.damaged(f"number of frames is {count}, more than {cursor.left} bytes can hold")
     frames = tuple(_frames(cursor, header, first_frame, count, first_pts))
     cursor.end()
-    return Gop(first_frame, frames)
+    return Gop(first_frame, frames)  # all positions are there: none twice, none beyond the count
 
 
 def parse_gop_start(cursor: Cursor) -> tuple[int, int, int]:
@@ -104,22 +127,23 @@ def iterate_frames(data: bytes, header: Header, where: str) -> Iterator[tuple[in
 def _frames(
     cursor: Cursor, header: Header, first_frame: int, count: int, first_pts: int
 ) -> Iterator[FrameRecord]:
-    clock = Clock(header, first_pts)
-    rate_index = None
-    for number in range(first_frame, first_frame + count):
-        frame = _parse_frame(cursor, number, clock.expected(), rate_index)
-        clock.step(frame.pts)
-        rate_index = frame.rate_index
-        yield frame
+    group = _Group(header, first_frame, first_pts)
+    for _ in range(count):
+        yield _parse_frame(cursor, group, count)
 
 
-def _put_frame(
-    out: bytearray, frame: FrameRecord, number: int, expected_pts: int, rate_index: int
-) -> None:
+def _put_frame(out: bytearray, frame: FrameRecord, group: _Group) -> None:
+    number = group.number
     _check_frame(frame, number)
-    display, references = frame.display_index, frame.references
+    try:
+        position = group.place(frame.kind, frame.display_index)
+    except ValueError as error:
+        raise OutOfRange(str(error)) from error
+    skipped = group.first_frame + position - number if frame.kind == FrameKind.P else 0
+    late = frame.pts - group.clock.expected(position)
+    references = frame.references
     more = (
-        (_DISPLAY if display is not None else 0)
+        (_DISPLAY if skipped else 0)
         | (_REFERENCES if references is not None else 0)
         | (_SCALE if frame.scale is not None else 0)
         | (_EXTENSION if frame.extension else 0)
@@ -127,21 +151,21 @@ def _put_frame(
     count = min(len(frame.payloads), _COUNT_FOLLOWS)
     out.append(
         frame.kind
-        | (_RATE if frame.rate_index != rate_index else 0)
-        | (_PTS if frame.pts != expected_pts else 0)
+        | (_RATE if frame.rate_index != group.rate_index else 0)
+        | (_PTS if late else 0)
         | (_MORE if more else 0)
         | count << _COUNT_SHIFT
     )
     if more:
         out.append(more)
-    if frame.rate_index != rate_index:
+    if frame.rate_index != group.rate_index:
         out.append(frame.rate_index)
-    if frame.pts != expected_pts:
-        put_signed(out, frame.pts - expected_pts)
+    if late:
+        put_signed(out, late)
     if frame.intra_codec is not None:
         out.append(frame.intra_codec)
-    if display is not None:
-        put_signed(out, display - number)
+    if skipped:
+        put_signed(out, skipped)
     if references is not None:
         put_varint(out, len(references))
         for distance in references:
@@ -157,6 +181,7 @@ def _put_frame(
     out += frame.picture_hash.to_bytes(4, "little")
     for payload in frame.payloads:
         out += payload
+    group.step(frame, position)
 
 
 def _check_frame(frame: FrameRecord, number: int) -> None:
@@ -173,8 +198,6 @@ def _check_frame(frame: FrameRecord, number: int) -> None:
         )
     if frame.intra_codec is not None:
         check("intra_codec", frame.intra_codec, 1, 255)
-    if frame.display_index is not None:
-        check("display_index", frame.display_index, 0, MAX_FRAMES)
     if frame.references is not None:
         check("number of references", len(frame.references), 0, MAX_REFERENCES)
         for distance in frame.references:
@@ -184,9 +207,8 @@ def _check_frame(frame: FrameRecord, number: int) -> None:
     check("length of the extension", len(frame.extension), 0, MAX_PAYLOAD)
 
 
-def _parse_frame(
-    cursor: Cursor, number: int, expected_pts: int, last_rate_index: int | None
-) -> FrameRecord:
+def _parse_frame(cursor: Cursor, group: _Group, count_of_frames: int) -> FrameRecord:
+    number = group.number
     first = cursor.u8("type of a frame")
     if first & 7 not in tuple(FrameKind):
         raise WrongVersion(
@@ -210,22 +232,23 @@ def _parse_frame(
         )
     if first & _RATE:
         rate_index = cursor.u8("rate index")
-    elif last_rate_index is not None:
-        rate_index = last_rate_index
+    elif group.rate_index is not None:
+        rate_index = group.rate_index
     else:
         raise cursor.damaged("the first frame of a GOP has no rate index")
-    pts = expected_pts
-    if first & _PTS:
-        pts += cursor.signed("pts", -2 * MAX_PTS, 2 * MAX_PTS)
-    if not -MAX_PTS <= pts <= MAX_PTS:
-        raise cursor.damaged(f"pts is {pts}, expected {-MAX_PTS} to {MAX_PTS}")
+    late = cursor.signed("pts", -2 * MAX_PTS, 2 * MAX_PTS) if first & _PTS else 0
     intra_codec = cursor.u8("intra codec") if kind == FrameKind.I else None
     if intra_codec == 0:
         raise cursor.damaged("intra codec is 0, expected 1 to 255")
-    display_index = references = scale = None
+    skipped = 0
+    references = scale = None
     extension = b""
     if more & _DISPLAY:
-        display_index = number + cursor.signed("display index", -number, MAX_FRAMES - number)
+        skipped = cursor.signed("display index", 0, count_of_frames)
+    position = _position(cursor, group, kind, skipped if more & _DISPLAY else None, count_of_frames)
+    pts = group.clock.expected(position) + late
+    if not -MAX_PTS <= pts <= MAX_PTS:
+        raise cursor.damaged(f"pts is {pts}, expected {-MAX_PTS} to {MAX_PTS}")
     if more & _REFERENCES:
         references = tuple(
             cursor.varint("reference distance", 1, MAX_FRAMES_PER_GOP)
@@ -242,15 +265,33 @@ def _parse_frame(
         count = cursor.varint("number of payloads", 0, MAX_PAYLOADS)
     lengths = [cursor.varint("length of a payload", 0, MAX_PAYLOAD) for _ in range(count)]
     picture_hash = cursor.u32("picture hash")
-    return FrameRecord(
+    display_index = group.first_frame + position
+    frame = FrameRecord(
         kind=kind,
         rate_index=rate_index,
         pts=pts,
         payloads=tuple(cursor.bytes("payload", length) for length in lengths),
         picture_hash=picture_hash,
         intra_codec=intra_codec,
-        display_index=display_index,
+        display_index=None if display_index == number else display_index,
         references=references,
         scale=scale,
         extension=extension,
     )
+    group.step(frame, position)
+    return frame
+
+
+def _position(cursor: Cursor, group: _Group, kind: FrameKind, skipped: int | None, end: int) -> int:
+    """Of a frame with these ``skipped`` before it, in a group of ``end`` frames."""
+    if skipped is not None and kind != FrameKind.P:
+        raise cursor.damaged(
+            f"frame {group.number} of kind {kind.name} says its display index, which P frames do"
+        )
+    try:
+        position = group.place(kind, group.number + skipped if skipped else None)
+    except ValueError as error:
+        raise cursor.damaged(str(error)) from error
+    if position >= end:
+        raise cursor.damaged(f"frame {group.number} is at position {position} of {end}")
+    return position

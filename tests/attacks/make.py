@@ -51,6 +51,16 @@ def _file(frames: tuple[FrameRecord, ...], header: Header = SMALL) -> bytes:
     return header_bytes(header) + chunk(ord("G"), gop_body(Gop(0, frames), header))
 
 
+def _of_kind(frames: tuple[FrameRecord, ...], number: int, kind: int) -> bytes:
+    """As :func:`_file`, but frame ``number`` says that it is of this kind, as no writer does."""
+    body = bytearray(gop_body(Gop(0, frames), SMALL))
+    place = len(gop_body(Gop(0, frames[:number]), SMALL)) if number else 3
+    body[place] = body[place] & ~7 | kind
+    if not number:
+        del body[place + 2]  # the intra codec
+    return header_bytes(SMALL) + chunk(ord("G"), bytes(body))
+
+
 def _intra(payload: bytes, codec: int, pts: int = 0) -> FrameRecord:
     return FrameRecord(FrameKind.I, 30, pts, (payload,), 0, intra_codec=codec)
 
@@ -143,7 +153,7 @@ def symbols_that_end() -> bytes:
 
 def a_group_that_starts_with_p() -> bytes:
     """There is nothing to predict from."""
-    return _file((FrameRecord(FrameKind.P, 30, 0, (b"1234",), 0),))
+    return _of_kind((_intra(b"1234", 1),), 0, FrameKind.P)
 
 
 def frames_without_payload() -> bytes:
@@ -161,8 +171,22 @@ def a_rate_that_is_none() -> bytes:
 
 
 def a_kind_of_later_days() -> bytes:
-    """A B frame."""
-    return _file((_good_intra(), FrameRecord(FrameKind.B, 30, 1, (b"1234",), 0, display_index=0)))
+    """A kind that nobody knows yet."""
+    return _of_kind((_good_intra(), FrameRecord(FrameKind.P, 30, 1, (b"1234",), 0)), 1, 3)
+
+
+def a_b_frame_between_nothing() -> bytes:
+    """It comes after an I frame, and nothing has been skipped."""
+    return _of_kind((_good_intra(), FrameRecord(FrameKind.P, 30, 1, (b"1234",), 0)), 1, 2)
+
+
+def b_frames_that_never_come() -> bytes:
+    """A group cut in its third frame; its second says that it is shown as number 65,000."""
+    skipping = FrameRecord(FrameKind.P, 30, 65_000, (b"1234",), 0, display_index=65_000)
+    between = [FrameRecord(FrameKind.B, 30, pts, (), 0) for pts in range(1, 65_000)]
+    header = replace(SMALL, frame_rate=Fraction(1), time_base=Fraction(1))
+    whole = _file((_good_intra(), skipping, *between), header)
+    return whole[: len(header_bytes(header)) + 1000]
 
 
 def pictures_of_all_memory() -> bytes:
@@ -217,6 +241,8 @@ OWN: tuple[Callable[[], bytes], ...] = (
     frames_without_payload,
     a_rate_that_is_none,
     a_kind_of_later_days,
+    a_b_frame_between_nothing,
+    b_frames_that_never_come,
     pictures_of_all_memory,
     tags_that_steer_the_terminal,
     a_codec_that_is_a_path,

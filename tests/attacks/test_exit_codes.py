@@ -12,6 +12,7 @@ from tests.attacks.make import FOLDER, OWN, attack_model
 
 # What `info`, `verify --bytes-only` and `decode` say of each: docs/usage.md has the codes
 EXPECTED = {
+    "a_b_frame_between_nothing": (0, 5, 11),
     "a_chunk_of_four_gigabytes": (0, 5, 5),
     "a_codec_that_is_a_path": (0, 5, 11),
     "a_film_of_ages": (0, 5, 11),
@@ -19,7 +20,7 @@ EXPECTED = {
     "a_gap_of_ages": (0, 5, 11),
     "a_group_that_starts_with_p": (0, 5, 11),
     "a_header_of_four_gigabytes": (5, 5, 5),
-    "a_kind_of_later_days": (0, 5, 6),
+    "a_kind_of_later_days": (0, 6, 6),
     "a_later_version": (6, 6, 6),
     "a_number_without_end": (0, 5, 5),
     "a_payload_of_gigabytes": (0, 5, 11),
@@ -28,6 +29,7 @@ EXPECTED = {
     "an_index_of_one_place": (0, 5, 11),
     "an_index_that_points_at_itself": (0, 5, 11),
     "another_kind_of_file": (5, 5, 5),
+    "b_frames_that_never_come": (0, 5, 11),
     "billions_of_frames": (0, 5, 5),
     "billions_of_groups": (0, 5, 11),
     "frames_without_payload": (0, 5, 11),

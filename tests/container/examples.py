@@ -1,6 +1,7 @@
 """A small file with one of everything, and the strategies that make others."""
 
 import io
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dvc_codec.container import (
     StreamEntry,
     StreamKind,
     Writer,
+    middle_out,
 )
 
 HEADER = Header(
@@ -54,13 +56,14 @@ GOPS = (
         6,
         (
             frame_i(6006),
+            replace(frame_p(8100), display_index=8),
             FrameRecord(
                 FrameKind.B,
                 28,
                 7500,
                 (b"a", b"", b"b", b"c"),
                 7,
-                display_index=8,
+                display_index=7,
                 references=(1, 2),
                 scale=8,
                 extension=b"later",
@@ -125,22 +128,35 @@ headers = st.builds(
 
 
 @st.composite
-def frames(draw: st.DrawFn) -> FrameRecord:
-    kind = draw(st.sampled_from(FrameKind))
+def frames(draw: st.DrawFn, kind: FrameKind, pts: int | None = None) -> FrameRecord:
     return FrameRecord(
         kind=kind,
         rate_index=draw(st.integers(0, 255)),
-        pts=draw(st.integers(-(2**62), 2**62)),
+        pts=draw(st.integers(-(2**62), 2**62)) if pts is None else pts,
         payloads=tuple(draw(st.lists(st.binary(max_size=300), max_size=16))),
         picture_hash=draw(st.integers(0, 2**32 - 1)),
         intra_codec=draw(st.integers(1, 255)) if kind == FrameKind.I else None,
-        display_index=draw(st.none() | st.integers(0, 2**40)),
         references=draw(
             st.none() | st.lists(st.integers(1, 65535), max_size=16).map(tuple)  # type: ignore[arg-type]
         ),
         scale=draw(st.none() | st.integers(1, 16)),
         extension=draw(st.binary(max_size=9)),
     )
+
+
+@st.composite
+def gops(draw: st.DrawFn) -> Gop:
+    """Any group: an I frame, then anchors that skip some frames or none, and the B frames."""
+    first = draw(st.integers(0, 2**40))
+    made = [draw(frames(FrameKind.I))]
+    for skipped in draw(st.lists(st.integers(0, 6), max_size=3)):
+        past, future = len(made) - 1, len(made) + skipped
+        kind = FrameKind.P if skipped else draw(st.sampled_from((FrameKind.I, FrameKind.P)))
+        for position in (future, *(place.number for place in middle_out(past, future))):
+            display = None if position == len(made) else first + position
+            made.append(replace(draw(frames(kind)), display_index=display))
+            kind = FrameKind.B
+    return Gop(first, tuple(made))
 
 
 packets = st.builds(
