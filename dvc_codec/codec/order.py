@@ -9,16 +9,13 @@ How many frames lie between two anchors follows what moves: where the distance m
 much worse, fewer.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dvc_codec.codec.gop import schedule
 from dvc_codec.container import Place, middle_out
-from dvc_codec.video import Frame, Picture
+from dvc_codec.video import Frame
 
 MOST_BETWEEN = 7  # B frames between two anchors
 DISTANCES = (8, 4, 2)  # that anchors may have
@@ -74,17 +71,6 @@ def plan(
             waiting.append(frame)
             yield from emit(False)
     yield from emit(True)
-
-
-def places(count: int, distance: int) -> list[Place]:
-    """Coding order of a group of ``count`` frames with an anchor every ``distance`` frames and at
-    its end.
-    """
-    order = [Place(0)]
-    while (last := max(place.number for place in order)) < count - 1:
-        anchor = min(last + distance, count - 1)
-        order += [Place(anchor, last), *middle_out(last, anchor)]
-    return order
 
 
 class DisplayOrder(Generic[T]):

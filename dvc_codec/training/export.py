@@ -14,10 +14,10 @@ from dvc_codec.codec import symbols
 from dvc_codec.codec.importance import rate_shift
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import has_fast_bfloat16, save_model
-from dvc_codec.codec.order import DISTANCES, places
+from dvc_codec.codec.order import DISTANCES
 from dvc_codec.codec.p_frame import PFrameCodec, State, code_frame, table_costs
 from dvc_codec.codec.registry import build, describe
-from dvc_codec.container import FrameKind
+from dvc_codec.container import FrameKind, group_order
 from dvc_codec.entropy.tables import ONE, Counts
 from dvc_codec.errors import CannotWrite, OutOfRange, WrongModel
 from dvc_codec.networks.rate import ENCODER_TRADE, RATES, lambda_at
@@ -82,7 +82,7 @@ def count_symbols(
     distances = (*DISTANCES, 1) if codec.prior_between else (1,)
     for clip in clips:
         rate, distance = int(random.integers(64)), int(random.choice(distances))
-        first, *others = places(len(clip), distance)
+        first, *others = group_order(len(clip), distance)
         pictures.begin(batch([hevc_intra(*split(clip[first.number]), lambda_at(rate))]))
         memory.begin(clip.shape[1] * 2 // 3, clip.shape[2])
         for place in others:

@@ -96,7 +96,7 @@ class CodecTraining(pl.LightningModule):
         self.settings, self.loss = {"network": network, **(network_config or {})}, loss
         self.rates = learning_rate, last_learning_rate, warm_up
         self.slow, self.quick, self.bake = slow, quick, bake
-        self.freeze_parts = (*freeze, "prior.") if bake else tuple(freeze)
+        self.freeze_parts = (*freeze, "prior.", "prior_between.") if bake else tuple(freeze)
         self.decay, self.gradient_clip = ema, gradient_clip
         self.fast, self.compile_networks = fast, compile_networks
         self.log_every, self.pictures_every = log_every, pictures_every
@@ -149,10 +149,10 @@ class CodecTraining(pl.LightningModule):
     def on_fit_start(self) -> None:
         if self.bake:
             self.codec.bake()
-            self.ema.prior.bake()
+            self.ema.bake()
         self._set_precision()
         if self.compile_networks:
-            for part in ("compensation", "filter"):
+            for part in ("compensation", "compensation_between", "filter"):
                 module = getattr(self.codec.network, part, None)
                 if isinstance(module, nn.Module):
                     module.compile()
@@ -183,7 +183,12 @@ class CodecTraining(pl.LightningModule):
         pool = self.data.pool
         taken = pool.take(self.data.local_batch)
         measured, state = rollout_loss(
-            self.codec, taken.pictures, taken.state, taken.rates, loss=self.loss
+            self.codec,
+            taken.pictures,
+            taken.state,
+            taken.rates,
+            loss=self.loss,
+            distance=self.loss.distances[step % len(self.loss.distances)],
         )
         optimiser.zero_grad(set_to_none=True)  # type: ignore[union-attr]
         self.manual_backward(measured.loss)
