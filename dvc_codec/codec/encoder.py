@@ -224,7 +224,8 @@ def encode_file(
     encoder = FrameEncoder(model, lagrangian, intra, gop)
     summary = Summary()
     begun = time.monotonic()
-    settings = f"{lagrangian:g} {gop} {start} {frames} {intra} {scene_cuts} {between} {convert} {rates_are}"
+    asked = gop, start, frames, intra, scene_cuts, between, convert, rates_are
+    settings = f"{lagrangian:g} {' '.join(map(str, asked))}"
     with ExitStack() as stack:
         reader = stack.enter_context(
             open_source(source, start=start, frames=frames, raw=raw, convert=convert, model=model)

@@ -93,7 +93,9 @@ class DisplayOrder(Generic[T]):
 
 
 def anchor_distance(frames: Sequence[Frame], between: int) -> int:
-    """How far the next anchor is: frames[0] is the last one. As far as there are frames, or less."""
+    """How far the next anchor is: frames[0] is the last one. As far as there are frames, or
+    less.
+    """
     for distance in DISTANCES:
         if distance <= between + 1 and distance < len(frames):
             return distance

@@ -29,7 +29,8 @@ from dvc_codec.networks.rate import centred, lagrangian, residual_scale
 from dvc_codec.networks.residual import LoopFilter, ResidualAutoencoder
 from dvc_codec.networks.warp import enlarge, smooth, warp, warp_overlapped
 
-# planes of symbols, in coding order; motion back, to the picture that is shown later, only in B frames
+# planes of symbols, in coding order; motion back, to the picture that is shown later, only in B
+# frames
 MOTION, MOTION_DETAIL, LUMA, CHROMA = "motion", "motion_detail", "luma", "chroma"
 MOTION_BACK, MOTION_BACK_DETAIL = "motion_back", "motion_back_detail"
 # An error of one motion of two is halved in the mean of what they fetch. Theory says a quarter of a
@@ -142,9 +143,7 @@ class PFrameNetwork(nn.Module):
         """The reference of a P frame that is ``distance`` frames on."""
         return replace(reference, distance=torch.full_like(reference.span, distance))
 
-    def between(
-        self, past: Reference, future: Reference, to_past: int, to_future: int
-    ) -> Between:
+    def between(self, past: Reference, future: Reference, to_past: int, to_future: int) -> Between:
         """The reference of a B frame, so many frames away from each."""
         return Between(past, future, to_past, to_future)
 
@@ -220,9 +219,7 @@ class PFrameNetwork(nn.Module):
         if not self.warp_gradients:
             flow = flow.detach()
             pictures = reference.picture.detach(), reference.older.detach(), reference.flow.detach()
-            reference = replace(
-                reference, picture=pictures[0], older=pictures[1], flow=pictures[2]
-            )
+            reference = replace(reference, picture=pictures[0], older=pictures[1], flow=pictures[2])
         warped = _compensate(reference.picture, flow, "overlapped")
         # the motion of the frame before, fetched along this one: where the pixel was two frames ago
         older = _compensate(reference.older, flow + warp(reference.flow, flow), "bilinear")
@@ -257,7 +254,8 @@ class PFrameNetwork(nn.Module):
         )
         past, future = reference.past.picture, reference.future.picture
         if not self.warp_gradients:
-            flow, back, past, future = (x.detach() for x in (flow, back, past, future))
+            flow, back = flow.detach(), back.detach()
+            past, future = past.detach(), future.detach()
         earlier = _compensate(past, flow, "overlapped")
         later = _compensate(future, back, "overlapped")
         mean = Planes(*((a + b) / 2 for a, b in zip(earlier, later, strict=True)))
@@ -308,9 +306,7 @@ class PFrameNetwork(nn.Module):
         picture = round_to_bytes(unpack(packed))
         one = rate_index.new_ones(len(picture.luma), 1, 1, 1, dtype=torch.float32)
         span = one * reference.to_past if isinstance(reference, Between) else reference.distance
-        return Reference(
-            picture, reference.picture, prediction.flow, plain(features), span, one
-        )
+        return Reference(picture, reference.picture, prediction.flow, plain(features), span, one)
 
 
 def _mirrored(flow: Tensor, reference: Between) -> Tensor:
