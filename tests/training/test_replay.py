@@ -1,6 +1,6 @@
 """The replay pool: sequences go on, end, and look the same to luma and chroma."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -49,7 +49,8 @@ def gone_on(state: State, picture: Planes) -> State:
     """The state after ``picture`` in a codec without loss."""
     kind = type(state.reference)
     kept = {f.name: getattr(state.reference, f.name) for f in fields(state.reference)}
-    return State(kind(**{**kept, "picture": picture, "older": kept["picture"]}), state.past)
+    reference = kind(**{**kept, "picture": picture, "older": kept["picture"]})
+    return replace(state, reference=reference)
 
 
 def same(a: Planes, b: Planes) -> bool:
