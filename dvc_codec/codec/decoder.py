@@ -15,7 +15,7 @@ from torch import Tensor
 from dvc_codec.codec import symbols
 from dvc_codec.codec.ahead import ahead
 from dvc_codec.codec.beside import PacketsBeside
-from dvc_codec.codec.damage import GopSpan, gops_of, grey
+from dvc_codec.codec.damage import GopSpan, Times, gops_of, grey
 from dvc_codec.codec.limits import DEFAULT_LIMITS, Limits
 from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.p_frame import reconstruct
@@ -23,12 +23,15 @@ from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
 from dvc_codec.container import (
     FrameKind,
     FrameRecord,
+    Gop,
     Hdr,
     Header,
     Packet,
+    Place,
     Reader,
     chapters_of,
     hdr_of,
+    places,
 )
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.errors import DamagedFile, OutOfRange, WrongModel, WrongVersion
@@ -84,6 +87,7 @@ class Parsed:
     """
 
     record: FrameRecord
+    place: Place
     still: Picture | None = None
     symbols: Mapping[str, Tensor] = field(default_factory=dict)
     sent: Mapping[str, Tensor] = field(default_factory=dict)
@@ -104,7 +108,7 @@ class FrameParser:
         self.tables: dict[str, Tables] = {}
 
     @torch.inference_mode()
-    def parse(self, record: FrameRecord) -> Parsed:
+    def parse(self, record: FrameRecord, place: Place) -> Parsed:
         """Raises DamagedFile where a frame cannot be what the file says, WrongVersion for a kind of
         frame that this program does not know.
         """
@@ -113,7 +117,7 @@ class FrameParser:
         if record.rate_index >= RATES:
             raise DamagedFile(f"rate index {record.rate_index}, expected less than {RATES}")
         if record.kind == FrameKind.I:
-            return self._intra_frame(record)
+            return self._intra_frame(record, place)
         if record.kind != FrameKind.P:
             raise WrongVersion(f"a frame of kind {record.kind.name}: this program knows I and P")
         if self.past is None:
@@ -121,16 +125,16 @@ class FrameParser:
         data = record.payloads[0]
         read, sent, self.tables = symbols.read(self._prior, self.tables, data, self.past)
         self.past = {name: plane.abs() for name, plane in sent.items()}
-        return Parsed(record, symbols=read, sent=sent)
+        return Parsed(record, place, symbols=read, sent=sent)
 
-    def _intra_frame(self, record: FrameRecord) -> Parsed:
+    def _intra_frame(self, record: FrameRecord, place: Place) -> Parsed:
         if record.intra_codec is None:
             raise DamagedFile("an I frame does not say which codec it is of")
         height, width = self._header.height, self._header.width
         still = by_id(record.intra_codec).decode(record.payloads[0], width, height)
         self.past = self._prior.nothing(1, height, width)
         self.tables = self._prior.tables()
-        return Parsed(record, still)
+        return Parsed(record, place, still)
 
 
 class FrameDecoder:
@@ -277,16 +281,31 @@ class Decoder:
         last = self.frame_count if count is None else min(self.frame_count, first + count)
         decoder = FrameDecoder(self._model, self.header)
         picture = grey(self.header)
+        group: GopSpan | None = None
+        following = 0  # the next to leave, in display order
+        early: dict[int, Shown | int | None] = {}  # None: nobody wants to see it
         with closing(ahead(self._parsed(first, last))) as all_parsed:
-            for position, found in all_parsed:
+            for span, number, found in all_parsed:
+                if span is not group:
+                    group, following = span, span.start
+                if number < min(last, span.end):
+                    early[number] = None
                 if isinstance(found, int):  # the time of a lost frame
-                    if position >= first:
-                        yield Shown(Frame(picture, found), exact=False, lost=True)
-                    continue
-                picture = decoder.decode(found)
-                if position >= first:
-                    exact = hash_of(picture) == found.record.picture_hash
-                    yield Shown(Frame(picture, found.record.pts), exact)
+                    early[number] = found
+                elif not _is_over(found.place, first - span.start):
+                    decoded = decoder.decode(found)
+                    if number in early:
+                        exact = hash_of(decoded) == found.record.picture_hash
+                        early[number] = Shown(Frame(decoded, found.record.pts), exact)
+                while following in early:
+                    ready = early.pop(following)
+                    if isinstance(ready, int):
+                        ready = Shown(Frame(picture, ready), exact=False, lost=True)
+                    if ready is not None:
+                        picture = ready.frame.picture
+                        if following >= first:
+                            yield ready
+                    following += 1
 
     def packets_before(self, number: int) -> list[Packet]:
         """Packets of companion streams that stand before GOP ``number`` of the file's index; its
@@ -305,31 +324,39 @@ class Decoder:
         """Number of whole GOPs."""
         return len(self._reader.index)
 
-    def _parsed(self, first: int, last: int) -> Iterator[tuple[int, Parsed | int]]:
-        """Numbers and symbols of the frames of all groups that hold any of [first, last); times of
-        those that are lost.
+    def _parsed(self, first: int, last: int) -> Iterator[tuple[GopSpan, int, Parsed | int]]:
+        """Numbers in display order, and symbols, of the frames of all groups that hold any of
+        [first, last), in coding order as far as it takes; of each group then the times of those
+        before ``last`` that are lost.
         """
         parser = FrameParser(self._model, self.header)
         for span in self._plan:
             if span.end <= first or span.start >= last:
                 continue
-            position, pts = span.start, span.first_pts
+            wanted = range(span.start, min(last, span.end))
+            there: set[int] = set()
+            gop = None
             try:
-                for record in self._records(span):
-                    if position >= min(last, span.end):
+                gop = self._gop(span)
+                for record, place in zip(gop.frames, places(gop), strict=True) if gop else ():
+                    if len(there) == len(wanted):
                         break
-                    yield position, parser.parse(record)
-                    position, pts = position + 1, record.pts + self.header.ticks(1)
+                    number = span.start + place.number
+                    yield span, number, parser.parse(record, place)
+                    if number in wanted:
+                        there.add(number)
             except DamagedFile:
                 if self._strict:
                     raise
-            for lost in range(position, min(last, span.end)):
-                yield lost, pts + self.header.ticks(lost - position)
+            times = Times(self.header, span, gop)
+            for number in wanted:
+                if number not in there:
+                    yield span, number, times.of(number)
 
-    def _records(self, span: GopSpan) -> tuple[FrameRecord, ...]:
+    def _gop(self, span: GopSpan) -> Gop | None:
         if span.number is None:
-            return () if self._cut is None or span.lost else self._cut.frames
-        return self._reader.read_gop(span.number).frames
+            return None if span.lost else self._cut
+        return self._reader.read_gop(span.number)
 
     def frame_at(self, seconds: float) -> int:
         """Number of the frame that is shown at this time, at the file's frame rate, counted from
@@ -352,6 +379,13 @@ class Decoder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_over(place: Place, first: int) -> bool:
+    """Whether nothing from position ``first`` on needs this picture: B frames between it and its
+    future are all before.
+    """
+    return place.future is not None and place.future <= first
 
 
 def decode_file(
