@@ -21,6 +21,7 @@ import numpy as np
 
 from dvc_codec.codec.encoder import FrameEncoder, weighted_psnr
 from dvc_codec.codec.model import Model, load_model, untrained_model
+from dvc_codec.codec.order import MOST_BETWEEN, plan
 from dvc_codec.evaluation.bdrate import bd_rate
 from dvc_codec.training.export import load_checkpoint
 from dvc_codec.video import open_video
@@ -37,15 +38,15 @@ class Point:
     cost: float  # lambda D + R
 
 
-def measure(model: Model, video: Path, frames: int, lagrangian: float) -> Point:
-    """Code the first ``frames`` frames as one group."""
+def measure(model: Model, video: Path, frames: int, lagrangian: float, between: int) -> Point:
+    """Code the first ``frames`` frames as one group, with at most so many B frames in a row."""
     encoder = FrameEncoder(model, lagrangian, gop=frames)
     bits, pixels, errors = 0, 0, []
     with open_video(video, frames=frames) as reader:
-        for frame in reader:
-            coded = encoder.encode(frame, intra=pixels == 0)
+        for one in plan(iter(reader), frames, scene_cuts=False, between=between):
+            coded = encoder.encode(one.frame, one.place)
             bits += sum(8 * len(payload) for payload in coded.record.payloads)
-            pixels += frame.picture.y.size
+            pixels += one.frame.picture.y.size
             errors.append(coded.squared_error)
     y, u, v = np.mean(errors, 0) / 255**2
     rate = bits / pixels
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--model", default="shipped")
     parser.add_argument("--sequences", default=SEQUENCES, help="name:frames,...")
     parser.add_argument("--lambdas", default="256,512,1024,2048")
+    parser.add_argument("--between", type=int, default=MOST_BETWEEN, help="most B frames in a row")
     parser.add_argument("--set", action="append", default=[], metavar="MODULE.NAME=VALUE")
     parser.add_argument("--against", type=Path, help="an earlier --out")
     parser.add_argument("--out", type=Path)
@@ -90,7 +92,7 @@ def main() -> None:
     for name, frames in (s.split(":") for s in given.sequences.split(",")):
         rows = []
         for lagrangian in given.lambdas.split(","):
-            p = measure(model, given.data / f"{name}.mp4", int(frames), float(lagrangian))
+            p = measure(model, given.data / f"{name}.mp4", int(frames), float(lagrangian), given.between)
             rows.append([p.bits_per_pixel, p.psnr, p.cost])
         results[name] = rows
         line = f"{name:16s}" + "  ".join(f"{r:.4f} {q:.2f} {j:.4f}" for r, q, j in rows)

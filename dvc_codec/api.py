@@ -22,7 +22,7 @@ from dvc_codec.codec import encoder as file_encoder
 from dvc_codec.codec.limits import DEFAULT_LIMITS, Limits
 from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.output import Output, header_of
-from dvc_codec.container import Header
+from dvc_codec.container import Header, Place
 from dvc_codec.errors import OutOfRange
 from dvc_codec.networks.rate import RATES, lambda_at
 from dvc_codec.video import NO_EXTRAS, Companions, Picture, VideoInfo
@@ -101,6 +101,8 @@ def decode_file(
 class Encoder:
     """Makes a .dvc file from pictures in memory. Use it in ``with``; leaving it finishes the file.
 
+    Every picture is coded at once, so there are no B frames.
+
     Args:
         target: the file to make.
         width: of the pictures, in luma samples.
@@ -152,10 +154,10 @@ class Encoder:
         picture = Picture(np.ascontiguousarray(y), np.ascontiguousarray(u), np.ascontiguousarray(v))
         if (picture.width, picture.height) != self._size:
             raise OutOfRange(f"a {picture.width}x{picture.height} picture, expected {self._size}")
-        coded = self._frames.encode(
-            TimedPicture(picture, self._count), self._count % self._gop == 0
-        )
-        self._output.add(coded.record)
+        number = self._count % self._gop
+        place = Place(number, number - 1) if number else Place(0)
+        coded = self._frames.encode(TimedPicture(picture, self._count), place)
+        self._output.add(coded.record, place)
         self._count += 1
         return sum(coded.bits.values())
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from dvc_codec.codec.ahead import ahead
 from dvc_codec.codec.beside import PacketsBeside
 from dvc_codec.codec.damage import GopSpan, Times, gops_of, grey
 from dvc_codec.codec.limits import DEFAULT_LIMITS, Limits
+from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.p_frame import reconstruct
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
@@ -33,8 +33,7 @@ from dvc_codec.container import (
     hdr_of,
     places,
 )
-from dvc_codec.entropy.tables import Tables
-from dvc_codec.errors import DamagedFile, OutOfRange, WrongModel, WrongVersion
+from dvc_codec.errors import DamagedFile, OutOfRange, WrongModel
 from dvc_codec.intra import by_id
 from dvc_codec.networks.rate import RATES
 from dvc_codec.video import (
@@ -82,8 +81,8 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Parsed:
-    """A frame whose bytes are read: the still picture of an I frame, or the symbols of a P frame
-    as the network gets them, and as they were sent.
+    """A frame whose bytes are read: the still picture of an I frame, or the symbols of another as
+    the network gets them, and as they were sent.
     """
 
     record: FrameRecord
@@ -94,23 +93,18 @@ class Parsed:
 
 
 class FrameParser:
-    """Reads the frames of groups of pictures, in order. Needs no picture of a P frame, so it may
-    run ahead of whoever reconstructs them.
-
-    Attributes:
-        past: magnitudes of what the last frame sent; None before the first.
-        tables: as they are for the next P frame.
+    """Reads the frames of groups of pictures, in coding order. Needs no picture of a P or B frame,
+    so it may run ahead of whoever reconstructs them.
     """
 
     def __init__(self, model: Model, header: Header) -> None:
-        self._prior, self._header = model.codec.prior, header
-        self.past: Mapping[str, Tensor] | None = None
-        self.tables: dict[str, Tables] = {}
+        self._codec, self._header = model.codec, header
+        self.memory = SymbolMemory(model.codec)
 
     @torch.inference_mode()
     def parse(self, record: FrameRecord, place: Place) -> Parsed:
         """Raises DamagedFile where a frame cannot be what the file says, WrongVersion for a kind of
-        frame that this program does not know.
+        frame that this program or these weights do not know.
         """
         if len(record.payloads) != 1:
             raise DamagedFile(f"a frame has {len(record.payloads)} payloads, expected 1")
@@ -118,13 +112,12 @@ class FrameParser:
             raise DamagedFile(f"rate index {record.rate_index}, expected less than {RATES}")
         if record.kind == FrameKind.I:
             return self._intra_frame(record, place)
-        if record.kind != FrameKind.P:
-            raise WrongVersion(f"a frame of kind {record.kind.name}: this program knows I and P")
-        if self.past is None:
+        if not self.memory.begun:
             raise DamagedFile("a group of pictures does not start with an I frame")
-        data = record.payloads[0]
-        read, sent, self.tables = symbols.read(self._prior, self.tables, data, self.past)
-        self.past = {name: plane.abs() for name, plane in sent.items()}
+        prior, tables = self._codec.prior_of(record.kind), self.memory.tables(record.kind)
+        past = self.memory.past(record.kind)
+        read, sent, tables = symbols.read(prior, tables, record.payloads[0], past)
+        self.memory.add(record.kind, sent, tables)
         return Parsed(record, place, symbols=read, sent=sent)
 
     def _intra_frame(self, record: FrameRecord, place: Place) -> Parsed:
@@ -132,31 +125,35 @@ class FrameParser:
             raise DamagedFile("an I frame does not say which codec it is of")
         height, width = self._header.height, self._header.width
         still = by_id(record.intra_codec).decode(record.payloads[0], width, height)
-        self.past = self._prior.nothing(1, height, width)
-        self.tables = self._prior.tables()
+        self.memory.begin(height, width)
         return Parsed(record, place, still)
 
 
 class FrameDecoder:
-    """Reconstructs what a :class:`FrameParser` read, in order."""
+    """Reconstructs what a :class:`FrameParser` read, in the same order."""
 
     def __init__(self, model: Model, header: Header) -> None:
         self._network, self._prior = model.codec.network, model.codec.prior
         self._header = header
-        self._reference: Any = None
+        self._memory = PictureMemory(model.codec)
 
     @torch.inference_mode()
     def decode(self, parsed: Parsed) -> Picture:
         """The frame's picture."""
         if parsed.still is not None:
-            self._reference = self._network.start(to_planes(parsed.still))
+            self._memory.begin(to_planes(parsed.still), parsed.place.number)
             return parsed.still
         rate = torch.tensor([parsed.record.rate_index])
         height, width = self._header.height, self._header.width
-        self._reference = reconstruct(
-            self._network, self._reference, parsed.symbols, rate, self._prior.covered(height, width)
+        reference = reconstruct(
+            self._network,
+            self._memory.of(parsed.place),
+            parsed.symbols,
+            rate,
+            self._prior.covered(height, width),
         )
-        return to_picture(self._reference.picture, height, width)
+        self._memory.add(parsed.place, reference)
+        return to_picture(reference.picture, height, width)
 
 
 @dataclass(frozen=True)

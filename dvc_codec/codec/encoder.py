@@ -11,16 +11,16 @@ import torch
 
 from dvc_codec.codec import symbols
 from dvc_codec.codec.ahead import ahead
-from dvc_codec.codec.gop import schedule
-from dvc_codec.codec.importance import of_frame, rate_shift
+from dvc_codec.codec.importance import Errors, of_frame, rate_shift
+from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import Model, load_model
+from dvc_codec.codec.order import MOST_BETWEEN, DisplayOrder, plan
 from dvc_codec.codec.output import Output, header_of
 from dvc_codec.codec.p_frame import State, code_frame, table_costs
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
 from dvc_codec.codec.rates import ConstantRate, RateControl
 from dvc_codec.codec.source import open_companions, open_source
-from dvc_codec.container import FrameKind, FrameRecord, ResumedFrame
-from dvc_codec.entropy.tables import Tables
+from dvc_codec.container import FrameKind, FrameRecord, Place, ResumedFrame
 from dvc_codec.errors import OutOfRange, UsageError
 from dvc_codec.intra import encode_for_lambda, get
 from dvc_codec.networks.rate import HIGHEST_LAMBDA, LOWEST_LAMBDA, RATES, lambda_at, rate_index
@@ -98,32 +98,29 @@ class FrameEncoder:
             )
         self._codec = model.codec
         self._lagrangian, self._intra, self._gop = lagrangian, intra, gop
-        self._place = 0  # in the group
-        self._errors: tuple[float, float, float] | None = None  # of the last P frame
+        self._anchors = 1  # frames from the last anchor to the one before it
+        self._errors: dict[FrameKind, Errors] = {}  # of the last frame of each kind
         self.rate_index = rate_index(lagrangian)
-        self._state: State | None = None
-        self._tables: dict[str, Tables] = {}
+        self._symbols, self._pictures = SymbolMemory(model.codec), PictureMemory(model.codec)
 
     @torch.inference_mode()
-    def encode(self, frame: Frame, intra: bool, index: int | None = None) -> EncodedFrame:
-        """Code a frame, as an I frame or from the last.
+    def encode(self, frame: Frame, place: Place, index: int | None = None) -> EncodedFrame:
+        """Code the next frame in coding order.
 
-        ``index`` is the rate index of this group from here on; None stays at the last one. P frames
-        are coded around it, see :mod:`dvc_codec.codec.importance`.
+        ``index`` is the rate index of this group from here on; None stays at the last one. P and B
+        frames are coded around it, see :mod:`dvc_codec.codec.importance`.
         """
         if index is not None and index != self.rate_index:
             self.rate_index, self._lagrangian = index, lambda_at(index)
-        return (
-            self._intra_frame(frame)
-            if intra or self._state is None
-            else self._p_frame(frame, self._state)
-        )
+        if place.past is None:
+            return self._intra_frame(frame)
+        return self._predicted_frame(frame, place)
 
     def _intra_frame(self, frame: Frame) -> EncodedFrame:
         name, data, decoded = encode_for_lambda(frame.picture, self._lagrangian, self._intra)
-        self._state = self._codec.start(to_planes(decoded), (decoded.height, decoded.width))
-        self._tables = self._codec.prior.tables()
-        self._place, self._errors = 0, None
+        self._pictures.begin(to_planes(decoded))
+        self._symbols.begin(decoded.height, decoded.width)
+        self._errors = {}
         record = FrameRecord(
             FrameKind.I,
             self.rate_index,
@@ -136,32 +133,38 @@ class FrameEncoder:
             record, decoded, {"intra": 8 * len(data)}, squared_error(frame.picture, decoded)
         )
 
-    def _p_frame(self, frame: Frame, state: State) -> EncodedFrame:
-        costs = table_costs(self._codec.prior, self._tables)
-        self._place += 1
-        following = self._gop - 1 - self._place
-        index = min(max(self.rate_index + rate_shift(following), 0), RATES - 1)
+    def _predicted_frame(self, frame: Frame, place: Place) -> EncodedFrame:
+        kind = FrameKind.P if place.future is None else FrameKind.B
+        if kind is FrameKind.P and place.past is not None:
+            self._anchors = place.number - place.past
+        prior, tables = self._codec.prior_of(kind), self._symbols.tables(kind)
+        shift = rate_shift(place, self._anchors, self._gop)
+        index = min(max(self.rate_index + shift, 0), RATES - 1)
+        errors = self._errors.get(kind, self._errors.get(FrameKind.P))
         coded = code_frame(
             self._codec,
             to_planes(frame.picture),
-            state,
+            State(
+                self._pictures.of(place),
+                self._symbols.past(FrameKind.P),
+                self._symbols.past(FrameKind.B),
+            ),
             torch.tensor([index]),
-            costs,
-            importance=of_frame(following, self._errors),
+            table_costs(prior, tables),
+            importance=of_frame(place, self._anchors, self._gop, errors),
             estimate=False,
         )
-        collected = symbols.collect(self._codec.prior, coded.sent, coded.fine)
-        payload, sizes = symbols.write(self._tables, collected)
-        self._tables = symbols.adapt(self._tables, collected)
-        self._state = coded.state
-        picture = to_picture(
-            coded.state.reference.picture, frame.picture.height, frame.picture.width
-        )
-        record = FrameRecord(FrameKind.P, index, frame.pts, (payload,), hash_of(picture))
+        collected = symbols.collect(prior, coded.sent, coded.fine)
+        payload, sizes = symbols.write(tables, collected)
+        self._symbols.add(kind, coded.sent, symbols.adapt(tables, collected))
+        self._pictures.add(place, coded.state.reference)
+        height, width = frame.picture.height, frame.picture.width
+        picture = to_picture(coded.state.reference.picture, height, width)
+        record = FrameRecord(kind, index, frame.pts, (payload,), hash_of(picture))
         motion = sum(bits for name, bits in sizes.items() if name.startswith("motion"))
         bits = {"motion": motion, "residual": 8 * len(payload) - motion}
-        self._errors = squared_error(frame.picture, picture)
-        return EncodedFrame(record, picture, bits, self._errors)
+        self._errors[kind] = squared_error(frame.picture, picture)
+        return EncodedFrame(record, picture, bits, self._errors[kind])
 
 
 def encode_file(
@@ -174,6 +177,7 @@ def encode_file(
     frames: int | None = None,
     intra: str = "auto",
     scene_cuts: bool = True,
+    between: int = MOST_BETWEEN,
     convert: bool = False,
     sound: bool = True,
     recon: Path | None = None,
@@ -196,6 +200,7 @@ def encode_file(
         frames: how many to code at most.
         intra: "auto", "best", "hevc" or "av1".
         scene_cuts: start a group where the scene changes.
+        between: the most B frames between two others; 0: none, for low delay.
         convert: take other pixel formats than 8-bit 4:2:0, and deinterlace.
         sound: carry sound, subtitles and attachments over, byte for byte.
         recon: also write what a decoder will output (.y4m, .mkv, ...).
@@ -219,7 +224,7 @@ def encode_file(
     encoder = FrameEncoder(model, lagrangian, intra, gop)
     summary = Summary()
     begun = time.monotonic()
-    settings = f"{lagrangian:g} {gop} {start} {frames} {intra} {scene_cuts} {convert} {rates_are}"
+    settings = f"{lagrangian:g} {gop} {start} {frames} {intra} {scene_cuts} {between} {convert} {rates_are}"
     with ExitStack() as stack:
         reader = stack.enter_context(
             open_source(source, start=start, frames=frames, raw=raw, convert=convert, model=model)
@@ -239,12 +244,16 @@ def encode_file(
         )
         output = stack.enter_context(Output(target, header, companions, resume=resume))
         copy = stack.enter_context(open_writer(recon, info)) if recon else None
-        groups = schedule(iter(reader), gop, scene_cuts=scene_cuts)
+        if model.codec.prior_between is None:
+            between = 0
+        groups = plan(iter(reader), gop, scene_cuts=scene_cuts, between=between)
+        shown: DisplayOrder[tuple[Picture, int]] = DisplayOrder()
         frames_ahead = stack.enter_context(
             closing(ahead(groups, waiting=waiting, stopping=reader.stop))
         )
         summary.left_out = companions.left_out
-        for starts, frame in frames_ahead:
+        for planned in frames_ahead:
+            frame, starts = planned.frame, planned.starts
             summary.converted_from, summary.damaged = reader.converted_from, reader.damaged
             summary.interlaced = reader.interlaced
             if (old := output.old(frame, starts)) is not None:
@@ -252,13 +261,14 @@ def encode_file(
                 control.spent(8 * old.payload_bytes)
                 _count_old(summary, old, info)
                 continue
-            encoded = encoder.encode(frame, starts, control.next_index(starts))
+            encoded = encoder.encode(frame, planned.place, control.next_index(starts))
             control.spent(sum(encoded.bits.values()))
-            output.add(encoded.record)
+            output.add(encoded.record, planned.place)
             summary.gops, summary.file_bytes = output.gops, output.bytes_written
             _count(summary, encoded, info, time.monotonic() - begun)
             if copy:
-                copy.write(encoded.picture, frame.pts)
+                for picture, pts in shown.add(planned.place, (encoded.picture, frame.pts)):
+                    copy.write(picture, pts)
             if progress:
                 progress(summary, info)
         output.end(sound_goes_on=frames is None)

@@ -8,19 +8,27 @@ plane that is bad anyway, as noisy chroma is, counts for little.
 Measured: docs/experiments.md#importance.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from dvc_codec.container import Place
 from dvc_codec.networks.p_frame import CHROMA
+
+Errors = tuple[float, float, float]
 
 FORESEEN = 31  # frames ahead; more do not matter more
 # rate indices of a P frame from the group's own, with nothing and with FORESEEN frames to follow
 LAST_SHIFT, FIRST_SHIFT = -4, 8
 # bits that a squared step may cost, beside the encoder's usual, likewise
 LAST_TRADE, FIRST_TRADE = 0.7, 2.1
+# rate indices of P frames with B frames before them, and of B frames by their depth, from the
+# group's own; and what a squared step of theirs may cost
+ANCHOR_SHIFT, BETWEEN_SHIFTS = 6, (-3, -6, -9)
+ANCHOR_TRADE, BETWEEN_TRADES = 2.1, (1.2, 0.9, 0.7)
 BALANCE = 4.0  # MSE of luma over that of chroma, from which on chroma counts in full
 LEAST = 0.2  # that chroma counts
 UNKNOWN = 0.6  # while nothing is known: right after an I frame
@@ -40,25 +48,43 @@ class Importance:
         return self.planes[plane] * self.frame if plane in self.planes else self.frame
 
 
-def of_frame(following: int, errors: tuple[float, float, float] | None) -> Importance:
-    """Of a P frame.
+def of_frame(place: Place, anchors: int, group: int, errors: Errors | None) -> Importance:
+    """Of a P or B frame.
 
     Args:
-        following: frames after it that are to be in its group.
-        errors: mean squared errors of Y, U, V in the P frame before it; None: it is the first.
+        place: the frame's.
+        anchors: frames from the last anchor to the one before it.
+        group: frames that its group is to have.
+        errors: mean squared errors of Y, U, V in the frame of its kind before it; None: it is the
+            first.
     """
-    return Importance(
-        LAST_TRADE + (FIRST_TRADE - LAST_TRADE) * _foresight(following),
-        {CHROMA: torch.tensor(chroma(errors)).repeat_interleave(64).view(1, -1, 1, 1)},
-    )
+    weights = {CHROMA: torch.tensor(chroma(errors)).repeat_interleave(64).view(1, -1, 1, 1)}
+    if place.future is not None:
+        return Importance(_of_depth(BETWEEN_TRADES, place, anchors), weights)
+    if anchors > 1:
+        return Importance(ANCHOR_TRADE, weights)
+    foresight = _foresight(group - 1 - place.number)
+    return Importance(LAST_TRADE + (FIRST_TRADE - LAST_TRADE) * foresight, weights)
 
 
-def rate_shift(following: int) -> int:
-    """Rate indices by which a P frame is better than its group's own."""
-    return round(LAST_SHIFT + (FIRST_SHIFT - LAST_SHIFT) * _foresight(following))
+def rate_shift(place: Place, anchors: int, group: int) -> int:
+    """Rate indices by which a P or B frame is better than its group's own; arguments as above."""
+    if place.future is not None:
+        return round(_of_depth(BETWEEN_SHIFTS, place, anchors))
+    if anchors > 1:
+        return ANCHOR_SHIFT
+    foresight = _foresight(group - 1 - place.number)
+    return round(LAST_SHIFT + (FIRST_SHIFT - LAST_SHIFT) * foresight)
 
 
-def chroma(errors: tuple[float, float, float] | None) -> tuple[float, float]:
+def _of_depth(values: Sequence[float], place: Place, anchors: int) -> float:
+    """By how often the distance of the anchors was halved on the way to a B frame."""
+    assert place.past is not None and place.future is not None
+    halved = round(math.log2(anchors / (place.future - place.past)))
+    return values[min(halved, len(values) - 1)]
+
+
+def chroma(errors: Errors | None) -> tuple[float, float]:
     """Of U and V.
 
     >>> chroma((12.0, 4.0, 2.0)), chroma((12.0, 24.0, 1.0))

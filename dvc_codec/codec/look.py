@@ -19,10 +19,11 @@ from torch import Tensor
 from dvc_codec.codec.block_bits import BLOCK, block_bits
 from dvc_codec.codec.decoder import Decoder, FrameParser, Parsed
 from dvc_codec.codec.encoder import squared_error, weighted_psnr
+from dvc_codec.codec.memory import PictureMemory
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import finish
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
-from dvc_codec.container import FrameRecord, Header, Place, Reader, places
+from dvc_codec.container import FrameKind, FrameRecord, Header, Place, Reader, places
 from dvc_codec.networks.planes import GRID
 from dvc_codec.video import Picture, open_video
 
@@ -140,27 +141,27 @@ class _State:
     """What a decoder knows, with everything kept."""
 
     def __init__(self, model: Model, header: Header) -> None:
-        self._network, self._prior = model.codec.network, model.codec.prior
+        self._codec, self._network = model.codec, model.codec.network
         self._parser = FrameParser(model, header)
         self._height, self._width, self._time_base = header.height, header.width, header.time_base
         self._covered = model.codec.prior.covered(header.height, header.width)
-        self._reference: Any = None
+        self._pictures = PictureMemory(model.codec)
 
     def pass_over(self, record: FrameRecord, place: Place) -> None:
         """A frame that nobody looks into."""
         self._advance(self._parser.parse(record, place))
 
-    def _advance(self, parsed: Parsed) -> Any:
-        """Make the next reference. -> the prediction, None for an I frame."""
+    def _advance(self, parsed: Parsed) -> tuple[Any, Any]:
+        """Make the next reference. -> the prediction and it; of an I frame nothing."""
         if parsed.still is not None:
-            self._reference = self._network.start(to_planes(parsed.still))
-            return None
+            self._pictures.begin(to_planes(parsed.still), parsed.place.number)
+            return None, None
         rate = torch.tensor([parsed.record.rate_index])
-        prediction = self._network.predict(self._reference, parsed.symbols, rate)
-        self._reference = finish(
-            self._network, self._reference, prediction, parsed.symbols, rate, self._covered
-        )
-        return prediction
+        known = self._pictures.of(parsed.place)
+        prediction = self._network.predict(known, parsed.symbols, rate)
+        reference = finish(self._network, known, prediction, parsed.symbols, rate, self._covered)
+        self._pictures.add(parsed.place, reference)
+        return prediction, reference
 
     def step(self, number: int, record: FrameRecord, place: Place) -> FrameFacts:
         """All there is to know of a frame but for its source."""
@@ -180,15 +181,19 @@ class _State:
         self, record: FrameRecord, place: Place
     ) -> tuple[dict[str, int], Picture, Insides | None]:
         payload_bits = 8 * sum(map(len, record.payloads))
-        tables, past = self._parser.tables, self._parser.past
+        kind, memory = record.kind, self._parser.memory
+        coded_with = None
+        if kind != FrameKind.I and memory.begun:
+            coded_with = self._codec.prior_of(kind), memory.tables(kind), memory.past(kind)
         parsed = self._parser.parse(record, place)
-        prediction = self._advance(parsed)
+        prediction, reference = self._advance(parsed)
         if parsed.still is not None:
             return {"intra": payload_bits}, parsed.still, None
-        assert past is not None  # or the parser would have refused
-        picture = to_picture(self._reference.picture, self._height, self._width)
+        assert coded_with is not None  # or the parser would have refused
+        prior, tables, past = coded_with
+        picture = to_picture(reference.picture, self._height, self._width)
         before = to_picture(prediction.picture, self._height, self._width)
-        maps = block_bits(self._prior, tables, parsed.symbols, parsed.sent, past)
+        maps = block_bits(prior, tables, parsed.symbols, parsed.sent, past)
         estimate = {name: float(plane.sum()) for name, plane in maps.items()}
         scale = payload_bits / max(1e-6, sum(estimate.values()))
         rows, columns = -(-self._height // BLOCK), -(-self._width // BLOCK)

@@ -86,7 +86,7 @@ def save_model(codec: PFrameCodec, path: Path, name: str) -> bytes:
 
     Bakes the prior's integers first. ``path`` has its name only when it is whole.
     """
-    codec.prior.bake()
+    codec.bake()
     network, config = describe(codec)
     state: dict[str, Tensor] = {
         k: v.detach().half().contiguous() if v.is_floating_point() else v.contiguous()

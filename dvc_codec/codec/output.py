@@ -4,6 +4,7 @@ where an interrupted run stopped.
 
 import zlib
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
@@ -14,6 +15,7 @@ from dvc_codec.container import (
     FrameRecord,
     Gop,
     Header,
+    Place,
     ResumedFrame,
     Writer,
     chapters_extension,
@@ -129,10 +131,13 @@ class Output:
         self._seen += 1
         return record
 
-    def add(self, record: FrameRecord) -> None:
-        """The next frame; an I frame starts a group."""
+    def add(self, record: FrameRecord, place: Place) -> None:
+        """The next frame in coding order; an I frame starts a group."""
         if record.kind == FrameKind.I and self._pending:
             self._write(record.pts * self._header.time_base)
+        first = self._writer.frame_count
+        if place.number != len(self._pending):
+            record = replace(record, display_index=first + place.number)
         self._pending.append(record)
 
     def end(self, *, sound_goes_on: bool) -> None:

@@ -1,4 +1,4 @@
-"""A P frame, coded: the one loop over network and symbols that training and encoder share.
+"""A P or B frame, coded: the one loop over network and symbols that training and encoder share.
 
     code_frame(codec, current, state, rate, costs) -> Coded     training, encoder: choose symbols
     reconstruct(network, reference, symbols, rate) -> Reference     decoder: symbols to picture
@@ -7,7 +7,7 @@ Symbols become bytes, and bytes symbols, in :mod:`dvc_codec.codec.symbols`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
@@ -16,14 +16,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dvc_codec.codec.importance import Importance
+from dvc_codec.container.records import FrameKind
 from dvc_codec.entropy.coder import LARGEST, escape_bits
 from dvc_codec.entropy.law import LEVELS, bits_of_zero_and_slope
-from dvc_codec.entropy.prior import FramePrior, PFramePrior
+from dvc_codec.entropy.prior import BFramePrior, FramePrior, PFramePrior
 from dvc_codec.entropy.quantise import choose, with_gradient
-from dvc_codec.entropy.scale import CodingStep, index_of
+from dvc_codec.entropy.scale import CodingStep, ScaleModel, index_of
 from dvc_codec.entropy.tables import ALPHABET, REACH, Tables
+from dvc_codec.errors import WrongVersion
 from dvc_codec.networks.interface import Network, P, Prediction, R
-from dvc_codec.networks.p_frame import Latents, PFrameNetwork
+from dvc_codec.networks.p_frame import Between, Latents, PFrameNetwork
 from dvc_codec.networks.planes import Planes, repeat_border
 from dvc_codec.networks.rate import TRADE
 
@@ -48,10 +50,11 @@ Quantiser = Literal["rdo", "round", "noise"]
 
 
 class PFrameCodec(nn.Module):
-    """The P frame's network and its prior: everything that is trained, and stored as one set of
-    weights.
+    """The network and its priors: everything that is trained, and stored as one set of weights.
 
     Attributes:
+        prior: of P frames.
+        prior_between: of B frames; None: this codec has none.
         quantiser: how latents become symbols. "rdo": by rate and distortion, with ``trade``;
             "round": plainly; "noise": plus uniform noise where a gradient is asked for, plainly
             elsewhere.
@@ -62,36 +65,69 @@ class PFrameCodec(nn.Module):
         network: Network[Any, Any] | None = None,
         prior: FramePrior | None = None,
         quantiser: Quantiser = "rdo",
+        prior_between: BFramePrior | None = None,
     ) -> None:
         super().__init__()
         self.network: Network[Any, Any] = network or PFrameNetwork()
         self.prior = prior or PFramePrior()
+        self.prior_between = prior_between or (None if prior else BFramePrior())
         self.quantiser = quantiser
         self.trade = TRADE
 
     def start(self, picture: Planes, size: tuple[int, int] | None = None) -> "State":
         """The state right after an I frame; ``size``: height and width without the padding."""
         height, width = size or picture.luma.shape[-2:]
-        past = self.prior.nothing(len(picture.luma), height, width, picture.luma.device)
-        return State(self.network.start(picture), past)
+        nothing = len(picture.luma), height, width, picture.luma.device
+        between = self.prior_between.nothing(*nothing) if self.prior_between else {}
+        return State(self.network.start(picture), self.prior.nothing(*nothing), between)
+
+    def remember(
+        self, kind: FrameKind, sent: Mapping[str, Tensor], between: Mapping[str, Tensor]
+    ) -> tuple[Mapping[str, Tensor] | None, Mapping[str, Tensor]]:
+        """The pasts of P (None: as it was) and of B frames after a frame that sent this."""
+        magnitudes = {name: plane.detach().abs() for name, plane in sent.items()}
+        if kind is FrameKind.B:
+            return None, magnitudes
+        if self.prior_between is not None:
+            between = self.prior_between.after_p(between, magnitudes)
+        return magnitudes, between
+
+    def bake(self) -> None:
+        """Make the priors' weights the integers they stand for. Raises OverflowError as
+        ``FramePrior.bake``.
+        """
+        for prior in self.priors():
+            prior.bake()
+
+    def priors(self) -> list[FramePrior]:
+        """All there are."""
+        return [self.prior, *([self.prior_between] if self.prior_between else [])]
+
+    def prior_of(self, kind: FrameKind) -> FramePrior:
+        """Of P or B frames. Raises WrongVersion where this codec has none of them."""
+        prior = self.prior if kind is FrameKind.P else self.prior_between
+        if prior is None:
+            raise WrongVersion(f"a frame of kind {kind.name}: these weights know none")
+        return prior
 
 
 @dataclass(frozen=True)
 class State:
-    """What both sides know before a P frame: decoded pictures, and the magnitudes of what the
-    last frame sent (``past``).
+    """What both sides know before a frame: decoded pictures, and the magnitudes of what the last
+    P frame (``past``) and the last B frame (``between``) sent, see ``BFramePrior.after_p``.
     """
 
     reference: Any  # the network's own networks.interface.Reference
     past: Mapping[str, Tensor]
+    between: Mapping[str, Tensor] = field(default_factory=dict)
 
     def detach(self) -> "State":
-        return State(self.reference.detach(), {k: v.detach() for k, v in self.past.items()})
+        return replace(self, reference=self.reference.detach())  # magnitudes have no gradient
 
 
 @dataclass(frozen=True)
 class Coded:
-    """A coded P frame.
+    """A coded P or B frame.
 
     ``symbols`` go into the network; ``sent`` is what differs from their prediction, and
     ``fine`` the levels that is coded with. ``bits`` are estimates per plane, (B,).
@@ -169,7 +205,7 @@ def code_frame(
     importance: Importance | None = None,
     estimate: bool = True,
 ) -> Coded:
-    """Choose the symbols of a P frame and reconstruct it.
+    """Choose the symbols of a P or B frame and reconstruct it.
 
     Args:
         current: the picture to code.
@@ -180,6 +216,9 @@ def code_frame(
         estimate: fill in ``Coded.bits``; an encoder that counts real bytes can do without.
     """
     network = codec.network
+    kind = FrameKind.B if isinstance(state.reference, Between) else FrameKind.P
+    prior = codec.prior_of(kind)
+    known = state.between if kind is FrameKind.B else state.past
     symbols: dict[str, Tensor] = {}
     sent: dict[str, Tensor] = {}
     bits: dict[str, Tensor] = {}
@@ -188,15 +227,15 @@ def code_frame(
     def choose_planes(latents: Mapping[str, Latents]) -> None:
         for name, plane in latents.items():
             whole = plane.values if isinstance(plane.values, Tensor) else plane.values(symbols)
-            before = state.past[name]
+            before = known[name]
             rows, columns = before.shape[-2:]  # the padding beyond is not coded
             values = whole[..., :rows, :columns]
             weight = plane.weight * (importance.of(name) if importance else 1.0)
             if isinstance(weight, Tensor):
                 weight = weight[..., :rows, :columns]
-            side = codec.prior.side(name, sent, state.past)
+            side = prior.side(name, sent, known)
             mean, chosen, levels = _choose_in_steps(
-                codec, name, values, weight, side, before, costs
+                codec, prior.scale(name), name, values, weight, side, before, costs
             )
             with_grad, cost = chosen, costs(name, levels)
             if values.requires_grad and codec.quantiser == "rdo":
@@ -213,12 +252,13 @@ def code_frame(
     choose_planes(network.motion_latents(current, state.reference, rate))
     prediction = network.predict(state.reference, symbols, rate)
     choose_planes(network.residual_latents(current, prediction, rate))
-    first = codec.prior.planes[0]
-    rows, columns = state.past[first.name].shape[-2:]
+    first = prior.planes[0]
+    rows, columns = known[first.name].shape[-2:]
     covered = rows * first.stride, columns * first.stride
     reference = finish(network, state.reference, prediction, symbols, rate, covered)
-    past = {name: plane.detach().abs() for name, plane in sent.items()}
-    return Coded(State(reference, past), prediction, symbols, sent, bits, fine)
+    past, between = codec.remember(kind, sent, state.between)
+    after = State(reference, state.past if past is None else past, between)
+    return Coded(after, prediction, symbols, sent, bits, fine)
 
 
 def reconstruct(
@@ -255,6 +295,7 @@ def finish(
 
 def _choose_in_steps(
     codec: PFrameCodec,
+    scale: ScaleModel,
     name: str,
     latents: Tensor,
     weight: Tensor | float,
@@ -265,7 +306,6 @@ def _choose_in_steps(
     """-> predictions, what is sent (both without gradient), and the fine levels it is coded with
     (with the scale model's gradient).
     """
-    scale = codec.prior.scale(name)
     wanted = latents.detach()
 
     def quantise(left: Tensor, levels: Tensor, part: CodingStep) -> Tensor:

@@ -15,8 +15,8 @@ import numpy as np
 
 from dvc_codec.codec.ahead import ahead
 from dvc_codec.codec.encoder import FrameEncoder, weighted_psnr
-from dvc_codec.codec.gop import schedule
 from dvc_codec.codec.model import Model
+from dvc_codec.codec.order import MOST_BETWEEN, plan
 from dvc_codec.codec.rates import (
     PSNR_PER_INDEX,
     SLOPE,
@@ -50,6 +50,7 @@ class Part:
     frames: int | None = None
     intra: str = "auto"
     scene_cuts: bool = True
+    between: int = MOST_BETWEEN
     convert: bool = False
     raw: RawFormat | None = None
 
@@ -197,19 +198,20 @@ def _try(
     ) as reader:
         trial = Trial(index, reader.info)
         encoder = FrameEncoder(model, lambda_at(index), part.intra, part.gop)
-        scheduled = schedule(iter(reader), part.gop, scene_cuts=part.scene_cuts)
+        between = part.between if model.codec.prior_between else 0
+        planned = plan(iter(reader), part.gop, scene_cuts=part.scene_cuts, between=between)
         total = reader.info.frame_count
         every = 1
         if groups is not None and total is not None:
             every = max(1, math.ceil(total / part.gop) // groups)
         done = 0
-        with closing(ahead(scheduled, stopping=reader.stop)) as frames:
-            for starts, frame in frames:
-                trial.gops += starts
+        with closing(ahead(planned, stopping=reader.stop)) as frames:
+            for one in frames:
+                trial.gops += one.starts
                 done += 1
                 if (trial.gops - 1) % every:
                     continue
-                coded = encoder.encode(frame, starts, index)
+                coded = encoder.encode(one.frame, one.place, index)
                 trial.bits.append(sum(coded.bits.values()))
                 trial.psnr.append(weighted_psnr(coded.squared_error))
                 if follow:

@@ -6,7 +6,6 @@ from typing import Any
 
 from dvc_codec.codec.p_frame import PFrameCodec
 from dvc_codec.entropy.dvc2019_prior import Dvc2019Prior
-from dvc_codec.entropy.prior import PFramePrior
 from dvc_codec.networks.config import PFrameConfig
 from dvc_codec.networks.dvc2019 import Dvc2019Config, Dvc2019Network
 from dvc_codec.networks.p_frame import PFrameNetwork
@@ -42,7 +41,7 @@ def read_config(network: object, said: object) -> Config:
 def build_from(config: Config) -> PFrameCodec:
     """An untrained codec of these sizes."""
     if isinstance(config, PFrameConfig):
-        return PFrameCodec(PFrameNetwork(config), PFramePrior())
+        return PFrameCodec(PFrameNetwork(config))
     prior = Dvc2019Prior(config.motion, config.hyper, config.latents)
     return PFrameCodec(Dvc2019Network(config), prior, quantiser="noise")
 

@@ -132,31 +132,14 @@ def frequency_groups(frequencies: list[int], size: int, groups: int) -> tuple[in
 
 
 class PFramePrior(FramePrior):
-    """Of the default network: motion (means of blocks, then 4x4 DCT of the rest), luma (8x8 DCT),
-    chroma (8x8 DCT of U and V).
+    """Of the default network's P frames: motion (means of blocks, then 4x4 DCT of the rest), luma
+    (8x8 DCT), chroma (8x8 DCT of U and V).
     """
 
     grid = 16
 
     def __init__(self, hidden: int = 32) -> None:
-        def frequencies(size: int, planes: int) -> list[int]:
-            return [u + v for _ in range(planes) for u in range(size) for v in range(size)]
-
-        def of(size: int, planes: int, groups: int) -> tuple[int, ...]:
-            return frequency_groups(frequencies(size, planes), size, groups)
-
-        motion = of(4, 2, 4)
-        detail = tuple(g - 1 for c, g in enumerate(motion) if c % 16)
-        of_detail = tuple(f for c, f in enumerate(frequencies(4, 2)) if c % 16)
-        super().__init__(
-            (
-                Plane("motion", (0, 0), 16, 1, smooth=True),
-                Plane("motion_detail", detail, 16, 3, frequencies=of_detail),
-                Plane("luma", of(8, 1, 7), 8, 2, frequencies=tuple(frequencies(8, 1))),
-                Plane("chroma", of(8, 2, 5), 16, 3, frequencies=tuple(frequencies(8, 2))),
-            ),
-            hidden,
-        )
+        super().__init__((*_motion_planes("motion"), *_residual_planes()), hidden)
 
     def side(self, name: str, now: Symbols, past: Symbols) -> Tensor:
         def busy(x: Tensor, name: str) -> Tensor:
@@ -167,15 +150,63 @@ class PFramePrior(FramePrior):
             """Sum over 2x2 symbols: from the 1/8 to the 1/16 grid."""
             return F.avg_pool2d(x, 2) * 4
 
-        if name == "motion":
+        if name in (MOTION, BACK):
             return busy(blocks(past["luma"]), "luma")
-        if name == "motion_detail":
-            sent = self.scale("motion").compress(now["motion"].abs())
+        if name in (MOTION + DETAIL, BACK + DETAIL):
+            means = name.removesuffix(DETAIL)
+            sent = self.scale(means).compress(now[means].abs())
             return torch.cat((sent, busy(blocks(past["luma"]), "luma")), 1)
-        moved = busy(torch.cat((now["motion"], now["motion_detail"]), 1).abs(), "motion")
+        moved = busy(torch.cat((now[MOTION], now[MOTION + DETAIL]), 1).abs(), MOTION)
         if name == "luma":
-            changed = busy(torch.cat((past["motion"], past["motion_detail"]), 1), "motion")
+            changed = busy(torch.cat((past[MOTION], past[MOTION + DETAIL]), 1), MOTION)
             return F.interpolate(torch.cat((moved, changed), 1), scale_factor=2, mode="nearest")
         luma = blocks(now["luma"].abs())
         low = self.scale("luma").compress(luma[:, :1])
         return torch.cat((moved, low, busy(luma, "luma")), 1)
+
+
+class BFramePrior(PFramePrior):
+    """Of its B frames, which have a second motion: back, to the picture that is shown later."""
+
+    def __init__(self, hidden: int = 32) -> None:
+        planes = (*_motion_planes(MOTION), *_motion_planes(BACK), *_residual_planes())
+        FramePrior.__init__(self, planes, hidden)
+
+    def after_p(self, own: Symbols, past: Symbols) -> dict[str, Tensor]:
+        """What B frames know after a P frame: ``own``, magnitudes of what the last B frame sent; but
+        where that was nothing at all, or there was none, ``past``, those of the P frame.
+        """
+        nothing = torch.stack([plane.sum((1, 2, 3)) for plane in own.values()]).sum(0) == 0
+        return {
+            name: torch.where(nothing.view(-1, 1, 1, 1), past[name], plane)
+            if name in past
+            else plane
+            for name, plane in own.items()
+        }
+
+
+MOTION, BACK, DETAIL = "motion", "motion_back", "_detail"
+
+
+def _motion_planes(name: str) -> tuple[Plane, Plane]:
+    groups = frequency_groups(_frequencies(4, 2), 4, 4)
+    others = [c for c in range(len(groups)) if c % 16]
+    detail = tuple(groups[c] - 1 for c in others)
+    frequencies = tuple(_frequencies(4, 2)[c] for c in others)
+    return (
+        Plane(name, (0, 0), 16, 1, smooth=True),
+        Plane(name + DETAIL, detail, 16, 3, frequencies=frequencies),
+    )
+
+
+def _residual_planes() -> tuple[Plane, Plane]:
+    luma, chroma = _frequencies(8, 1), _frequencies(8, 2)
+    return (
+        Plane("luma", frequency_groups(luma, 8, 7), 8, 2, frequencies=tuple(luma)),
+        Plane("chroma", frequency_groups(chroma, 8, 5), 16, 3, frequencies=tuple(chroma)),
+    )
+
+
+def _frequencies(size: int, planes: int) -> list[int]:
+    """u + v of every channel of an n x n transform of so many planes."""
+    return [u + v for _ in range(planes) for u in range(size) for v in range(size)]

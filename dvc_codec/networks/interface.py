@@ -1,6 +1,8 @@
-"""What a P-frame network is to the rest of the program: five calls, in this order.
+"""What a P-frame network is to the rest of the program: these calls, in this order.
 
     start(picture) -> reference                                       right after an I frame
+    ahead(reference, distance) -> reference                           of a P frame so far ahead
+    between(past, future, to_past, to_future) -> reference            of a B frame
     motion_latents(current, reference, rate_index) -> latents         encoder
     predict(reference, symbols, rate_index) -> prediction             both sides
     residual_latents(current, prediction, rate_index) -> latents      encoder
@@ -11,7 +13,7 @@ what it gave. Implemented by ``networks.p_frame.PFrameNetwork`` and ``networks.d
 """
 
 from collections.abc import Mapping
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from torch import Tensor
 
@@ -61,6 +63,14 @@ class Network(Protocol[R, P]):
 
     def start(self, picture: Planes) -> R:
         """The reference right after an I frame."""
+
+    def ahead(self, reference: R, distance: int) -> R:
+        """The reference of a P frame ``distance`` frames on."""
+
+    def between(self, past: R, future: R, to_past: int, to_future: int) -> Any:
+        """The reference of a B frame so many frames away from each: taken by the calls below as
+        one of a P frame is. Only of a network whose codec has a prior for B frames.
+        """
 
     def motion_latents(
         self, current: Planes, reference: R, rate_index: Tensor

@@ -32,6 +32,7 @@ class MotionAutoencoder(nn.Module):
         of_means = [0, BLOCK**2]
         others = [c for c in range(2 * BLOCK**2) if c not in of_means]
         self.means, self.details = of_means, others
+        self.detail_channels = len(others)
         self.order = [(of_means + others).index(c) for c in range(2 * BLOCK**2)]
 
     def predict(self, previous: Tensor) -> Tensor:

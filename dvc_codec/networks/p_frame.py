@@ -1,8 +1,9 @@
-"""The default P-frame network, whole: what encoder, decoder and training call, in the order they
-call it.
+"""The default network, whole: what encoder, decoder and training call, in the order they call it.
 
     estimate flow -> motion latents -> [symbols] -> predict -> residual latents -> [symbols] ->
     finish
+
+A P frame has one reference; a B frame has two, and its own compensation network over their mean.
 
 Everything learned starts as a correction that is zero, so the untrained network is a working codec:
 motion search, DCT, closed-form steps (design.md, section 3). Where symbols are chosen is not
@@ -11,7 +12,7 @@ decided here.
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Literal
 
@@ -26,10 +27,14 @@ from dvc_codec.networks.motion import MotionAutoencoder
 from dvc_codec.networks.planes import Planes, pack, round_to_bytes, unpack
 from dvc_codec.networks.rate import centred, lagrangian, residual_scale
 from dvc_codec.networks.residual import LoopFilter, ResidualAutoencoder
-from dvc_codec.networks.warp import enlarge, warp, warp_overlapped
+from dvc_codec.networks.warp import enlarge, smooth, warp, warp_overlapped
 
-# planes of symbols, in coding order
+# planes of symbols, in coding order; motion back, to the picture that is shown later, only in B frames
 MOTION, MOTION_DETAIL, LUMA, CHROMA = "motion", "motion_detail", "luma", "chroma"
+MOTION_BACK, MOTION_BACK_DETAIL = "motion_back", "motion_back_detail"
+# An error of one motion of two is halved in the mean of what they fetch. Theory says a quarter of a
+# squared error (docs/experiments.md#bidirectional)
+WEIGHT_OF_TWO = 0.15
 
 
 @dataclass(frozen=True)
@@ -47,17 +52,41 @@ class Latents:
 
 @dataclass(frozen=True)
 class Reference:
-    """What the decoder remembers of the frames before: pictures on the 8-bit grid, the last flow,
-    propagated features.
+    """What the decoder remembers of a frame: pictures on the 8-bit grid, its flow, propagated
+    features; and how far from it the frame is that is to be predicted.
     """
 
     picture: Planes
-    older: Planes  # the picture before ``picture``
-    flow: Tensor  # (B, 2, H/4, W/4)
+    older: Planes  # what ``picture`` was predicted from
+    flow: Tensor  # (B, 2, H/4, W/4), from ``picture`` to ``older``
     features: Tensor  # (B, F, H/4, W/4)
+    span: Tensor  # (B, 1, 1, 1): frames from ``older`` to ``picture``
+    distance: Tensor  # (B, 1, 1, 1): frames from ``picture`` to the one that is to be predicted
 
     def detach(self) -> "Reference":
         return Reference(*(getattr(self, field.name).detach() for field in fields(self)))
+
+    @property
+    def velocity(self) -> Tensor:
+        """The flow per frame."""
+        return self.flow / self.span
+
+
+@dataclass(frozen=True)
+class Between:
+    """What a B frame is predicted from, and how many frames away that is."""
+
+    past: Reference
+    future: Reference
+    to_past: int
+    to_future: int
+
+    @property
+    def picture(self) -> Planes:
+        return self.past.picture
+
+    def detach(self) -> "Between":
+        return Between(self.past.detach(), self.future.detach(), self.to_past, self.to_future)
 
 
 @dataclass(frozen=True)
@@ -67,7 +96,7 @@ class Prediction:
     warped: Planes
     packed: Tensor  # the predicted picture, (B, 24, H/4, W/4)
     context: Context
-    flow: Tensor
+    flow: Tensor  # to the (past) reference
 
     @cached_property
     def picture(self) -> Planes:
@@ -94,6 +123,7 @@ class PFrameNetwork(nn.Module):
         self.flow = FlowEstimator(self.config.flow)
         self.motion = MotionAutoencoder()
         self.compensation = Compensation(self.config)
+        self.compensation_between = Compensation(self.config)
         self.residual = ResidualAutoencoder(self.config)
         self.filter = LoopFilter(self.config)
 
@@ -105,37 +135,94 @@ class PFrameNetwork(nn.Module):
         b, _, h, w = picture.luma.shape
         flow = picture.luma.new_zeros(b, 2, h // 4, w // 4)
         features = picture.luma.new_zeros(b, self.config.features, h // 4, w // 4)
-        return Reference(picture, picture, flow, features)
+        one = picture.luma.new_ones(b, 1, 1, 1)
+        return Reference(picture, picture, flow, features, one, one)
+
+    def ahead(self, reference: Reference, distance: int) -> Reference:
+        """The reference of a P frame that is ``distance`` frames on."""
+        return replace(reference, distance=torch.full_like(reference.span, distance))
+
+    def between(
+        self, past: Reference, future: Reference, to_past: int, to_future: int
+    ) -> Between:
+        """The reference of a B frame, so many frames away from each."""
+        return Between(past, future, to_past, to_future)
 
     def motion_latents(
-        self, current: Planes, reference: Reference, rate_index: Tensor
+        self, current: Planes, reference: Reference | Between, rate_index: Tensor
     ) -> dict[str, Latents]:
         """Encoder: estimate the flow and transform what its prediction misses.
 
-        "motion": (B, 2, H/16, W/16), "motion_detail": (B, 30, H/16, W/16).
+        "motion": (B, 2, H/16, W/16), "motion_detail": (B, 30, H/16, W/16); of B frames those back,
+        too.
         """
-        expected = self.motion.predict(reference.flow)
         lam = lagrangian(rate_index)
-        flow = self.flow(reference.picture.luma, current.luma, expected, lam)
-        means, detail = self.motion.analyse(flow, expected, rate_index)
-
-        def left(symbols: Mapping[str, Tensor]) -> Tensor:
-            return detail - self.motion.expected_detail(symbols[MOTION], rate_index)
-
         weight = self.motion.weight(current.luma)
-        details = torch.repeat_interleave(weight, detail.shape[1] // 2, 1)
-        return {MOTION: Latents(means, weight), MOTION_DETAIL: Latents(left, details)}
+        details = torch.repeat_interleave(weight, self.motion.detail_channels // 2, 1)
+
+        def latents(picture: Planes, expected: Tensor) -> tuple[Tensor, Tensor]:
+            flow = self.flow(picture.luma, current.luma, expected, lam)
+            return self.motion.analyse(flow, expected, rate_index)
+
+        def left(detail: Tensor, means: Tensor) -> Tensor:
+            return detail - self.motion.expected_detail(means, rate_index)
+
+        if isinstance(reference, Reference):
+            means, detail = latents(reference.picture, self._expected(reference))
+            return {
+                MOTION: Latents(means, weight),
+                MOTION_DETAIL: Latents(lambda symbols: left(detail, symbols[MOTION]), details),
+            }
+        means, detail = latents(reference.past.picture, self._expected_between(reference))
+        back: list[tuple[Tensor, Tensor]] = []  # known once the motion to the past is
+
+        def means_back(symbols: Mapping[str, Tensor]) -> Tensor:
+            flow = self._flow(reference, symbols, rate_index)
+            back.append(latents(reference.future.picture, _mirrored(flow, reference)))
+            return back[0][0]
+
+        return {
+            MOTION: Latents(means, weight * WEIGHT_OF_TWO),
+            MOTION_DETAIL: Latents(
+                lambda symbols: left(detail, symbols[MOTION]), details * WEIGHT_OF_TWO
+            ),
+            MOTION_BACK: Latents(means_back, weight * WEIGHT_OF_TWO),
+            MOTION_BACK_DETAIL: Latents(
+                lambda symbols: left(back[0][1], symbols[MOTION_BACK]), details * WEIGHT_OF_TWO
+            ),
+        }
+
+    def _expected(self, reference: Reference) -> Tensor:
+        """The flow that a P frame would have if motion went on."""
+        return self.motion.predict(reference.flow * (reference.distance / reference.span))
+
+    def _expected_between(self, reference: Between) -> Tensor:
+        """A B frame's flow to the past if what moves from past to future does so steadily."""
+        return smooth(reference.future.velocity) * reference.to_past
+
+    def _flow(
+        self, reference: Reference | Between, symbols: Mapping[str, Tensor], rate_index: Tensor
+    ) -> Tensor:
+        """The decoded flow to the (past) reference."""
+        if isinstance(reference, Between):
+            expected = self._expected_between(reference)
+        else:
+            expected = self._expected(reference)
+        return self.motion.synthesise(symbols[MOTION], symbols[MOTION_DETAIL], expected, rate_index)
 
     def predict(
-        self, reference: Reference, symbols: Mapping[str, Tensor], rate_index: Tensor
+        self, reference: Reference | Between, symbols: Mapping[str, Tensor], rate_index: Tensor
     ) -> Prediction:
         """Both sides: decoded motion symbols -> the prediction."""
-        expected = self.motion.predict(reference.flow)
-        flow = self.motion.synthesise(symbols[MOTION], symbols[MOTION_DETAIL], expected, rate_index)
+        flow = self._flow(reference, symbols, rate_index)
+        if isinstance(reference, Between):
+            return self._predict_between(reference, flow, symbols, rate_index)
         if not self.warp_gradients:
             flow = flow.detach()
             pictures = reference.picture.detach(), reference.older.detach(), reference.flow.detach()
-            reference = Reference(*pictures, reference.features)
+            reference = replace(
+                reference, picture=pictures[0], older=pictures[1], flow=pictures[2]
+            )
         warped = _compensate(reference.picture, flow, "overlapped")
         # the motion of the frame before, fetched along this one: where the pixel was two frames ago
         older = _compensate(reference.older, flow + warp(reference.flow, flow), "bilinear")
@@ -154,6 +241,41 @@ class PFrameNetwork(nn.Module):
             )
         return Prediction(warped, packed, context, flow)
 
+    def _predict_between(
+        self,
+        reference: Between,
+        flow: Tensor,
+        symbols: Mapping[str, Tensor],
+        rate_index: Tensor,
+    ) -> Prediction:
+        """The mean of what both motions fetch, corrected."""
+        back = self.motion.synthesise(
+            symbols[MOTION_BACK],
+            symbols[MOTION_BACK_DETAIL],
+            _mirrored(flow, reference),
+            rate_index,
+        )
+        past, future = reference.past.picture, reference.future.picture
+        if not self.warp_gradients:
+            flow, back, past, future = (x.detach() for x in (flow, back, past, future))
+        earlier = _compensate(past, flow, "overlapped")
+        later = _compensate(future, back, "overlapped")
+        mean = Planes(*((a + b) / 2 for a, b in zip(earlier, later, strict=True)))
+        features = warp(reference.past.features, flow)
+        with self._precision(flow.device):
+            if self.fast:
+                features = features.to(torch.bfloat16)
+            packed, context = self.compensation_between(
+                mean,
+                later,
+                past,
+                features,
+                flow,
+                centred(rate_index),
+                residual_scale(rate_index),
+            )
+        return Prediction(mean, packed, context, flow)
+
     def residual_latents(
         self, current: Planes, prediction: Prediction, rate_index: Tensor
     ) -> dict[str, Latents]:
@@ -165,13 +287,13 @@ class PFrameNetwork(nn.Module):
 
     def finish(
         self,
-        reference: Reference,
+        reference: Reference | Between,
         prediction: Prediction,
         symbols: Mapping[str, Tensor],
         rate_index: Tensor,
     ) -> Reference:
-        """Both sides: decoded residual symbols -> the reconstruction, as the next frame's
-        reference.
+        """Both sides: decoded residual symbols -> the reconstruction, as a reference of the frames
+        after it.
         """
         luma, chroma = symbols[LUMA], symbols[CHROMA]
         residual = pack(self.residual.synthesise(luma, chroma, rate_index))
@@ -184,7 +306,16 @@ class PFrameNetwork(nn.Module):
                 residual_scale(rate_index),
             )
         picture = round_to_bytes(unpack(packed))
-        return Reference(picture, reference.picture, prediction.flow, plain(features))
+        one = rate_index.new_ones(len(picture.luma), 1, 1, 1, dtype=torch.float32)
+        span = one * reference.to_past if isinstance(reference, Between) else reference.distance
+        return Reference(
+            picture, reference.picture, prediction.flow, plain(features), span, one
+        )
+
+
+def _mirrored(flow: Tensor, reference: Between) -> Tensor:
+    """The flow to the future if motion is steady."""
+    return flow * (-reference.to_future / reference.to_past)
 
 
 def _compensate(picture: Planes, flow: Tensor, mode: Literal["bilinear", "overlapped"]) -> Planes:

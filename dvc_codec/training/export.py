@@ -4,7 +4,6 @@ python train.py export --checkpoint runs/a/last.ckpt --data DATA --out NAME.safe
 """
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,16 @@ import torch
 from torch import Tensor
 
 from dvc_codec.codec import symbols
+from dvc_codec.codec.importance import rate_shift
+from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import has_fast_bfloat16, save_model
-from dvc_codec.codec.p_frame import PFrameCodec, code_frame, table_costs
+from dvc_codec.codec.order import DISTANCES, places
+from dvc_codec.codec.p_frame import PFrameCodec, State, code_frame, table_costs
 from dvc_codec.codec.registry import build, describe
-from dvc_codec.entropy.tables import ONE, Counts, Tables
+from dvc_codec.container import FrameKind
+from dvc_codec.entropy.tables import ONE, Counts
 from dvc_codec.errors import CannotWrite, OutOfRange, WrongModel
-from dvc_codec.networks.rate import ENCODER_TRADE, lambda_at
+from dvc_codec.networks.rate import ENCODER_TRADE, RATES, lambda_at
 from dvc_codec.training.checkpoints import network_of, read, read_weights
 from dvc_codec.training.clips import load_shards, split
 from dvc_codec.training.crops import batch, whole
@@ -66,26 +69,41 @@ def load_checkpoint(path: Path, network: str | None = None) -> PFrameCodec:
 
 
 @torch.inference_mode()
-def count_symbols(codec: PFrameCodec, clips: Tensor, seed: int = 0) -> dict[str, Counts]:
-    """Code every clip once, each at a rate of its own, from one I frame on; count the symbols of
-    all P frames by table. -> (tables, ALPHABET) counts per plane, in 1/65536 like the tables.
+def count_symbols(
+    codec: PFrameCodec, clips: Tensor, seed: int = 0
+) -> dict[FrameKind, dict[str, Counts]]:
+    """Code every clip once, each at a rate and with a distance of anchors of its own, from one I
+    frame on; count the symbols of all P and B frames by table. -> (tables, ALPHABET) counts per
+    kind and plane, in 1/65536 like the tables.
     """
     random = np.random.default_rng(seed)
-    seen = {name: np.zeros_like(t.counts) for name, t in codec.prior.tables().items()}
+    seen: dict[FrameKind, dict[str, Counts]] = {}
+    pictures, memory = PictureMemory(codec), SymbolMemory(codec)
+    distances = (*DISTANCES, 1) if codec.prior_between else (1,)
     for clip in clips:
-        rate = int(random.integers(64))
-        state = codec.start(batch([hevc_intra(*split(clip[0]), lambda_at(rate))]))
-        tables: Mapping[str, Tables] = codec.prior.tables()
-        for planar in clip[1:]:
-            costs = table_costs(codec.prior, tables)
+        rate, distance = int(random.integers(64)), int(random.choice(distances))
+        first, *others = places(len(clip), distance)
+        pictures.begin(batch([hevc_intra(*split(clip[first.number]), lambda_at(rate))]))
+        memory.begin(clip.shape[1] * 2 // 3, clip.shape[2])
+        for place in others:
+            kind = FrameKind.P if place.future is None else FrameKind.B
+            prior, tables = codec.prior_of(kind), memory.tables(kind)
+            index = min(max(rate + rate_shift(place, distance, len(clip)), 0), RATES - 1)
             coded = code_frame(
-                codec, whole(planar), state, torch.tensor([rate]), costs, estimate=False
+                codec,
+                whole(clip[place.number]),
+                State(pictures.of(place), memory.past(FrameKind.P), memory.past(FrameKind.B)),
+                torch.tensor([index]),
+                table_costs(prior, tables),
+                estimate=False,
             )
-            collected = symbols.collect(codec.prior, coded.sent, coded.fine)
+            collected = symbols.collect(prior, coded.sent, coded.fine)
             adapted = symbols.adapt(tables, collected)
-            for name in seen:
-                seen[name] += adapted[name].counts - tables[name].counts
-            tables, state = adapted, coded.state
+            counts = seen.setdefault(kind, {})
+            for name, table in tables.items():
+                counts[name] = counts.get(name, 0) + adapted[name].counts - table.counts
+            memory.add(kind, coded.sent, adapted)
+            pictures.add(place, coded.state.reference)
     return seen
 
 
@@ -102,12 +120,14 @@ def starting_tables(law: Counts, seen: Counts, most_weight: int = MOST_WEIGHT) -
 
 def export(codec: PFrameCodec, clips: Tensor, out: Path, name: str) -> bytes:
     """Bake, count (where there are clips), save. -> SHA-256 of the file."""
-    codec.prior.bake()
+    codec.bake()
     if not len(clips):
         return save_model(codec, out, name)
-    law = codec.prior.tables()
-    for plane, seen in count_symbols(codec, clips).items():
-        codec.prior.set_tables(plane, starting_tables(law[plane].counts, seen))
+    for kind, planes in count_symbols(codec, clips).items():
+        prior = codec.prior_of(kind)
+        law = prior.tables()
+        for plane, seen in planes.items():
+            prior.set_tables(plane, starting_tables(law[plane].counts, seen))
     return save_model(codec, out, name)
 
 

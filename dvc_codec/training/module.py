@@ -148,7 +148,7 @@ class CodecTraining(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         if self.bake:
-            self.codec.prior.bake()
+            self.codec.bake()
             self.ema.prior.bake()
         self._set_precision()
         if self.compile_networks:

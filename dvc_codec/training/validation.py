@@ -123,11 +123,12 @@ def measure_bytes(codec: PFrameCodec, case: Case) -> dict[str, float]:
         return {}
     from dvc_codec.codec.encoder import FrameEncoder
     from dvc_codec.codec.model import Model
+    from dvc_codec.container import Place
     from dvc_codec.networks.rate import ENCODER_TRADE
     from dvc_codec.video import Frame, Picture
 
     baked = copy.deepcopy(codec).cpu().eval()
-    baked.prior.bake()
+    baked.bake()
     baked.quantiser, baked.trade = "rdo", ENCODER_TRADE
     if codec.quantiser == "noise":
         baked.quantiser = codec.quantiser  # which rounds where there is no gradient
@@ -138,7 +139,8 @@ def measure_bytes(codec: PFrameCodec, case: Case) -> dict[str, float]:
     for number, planar in enumerate(case.pictures.cpu()):
         luma, chroma = split(planar)
         picture = Picture(*(np.ascontiguousarray(p.numpy()) for p in (luma, *chroma)))
-        coded = encoder.encode(Frame(picture, number), intra=number == 0)
+        place = Place(number, number - 1) if number else Place(0)
+        coded = encoder.encode(Frame(picture, number), place)
         bits += sum(8 * len(payload) for payload in coded.record.payloads)
         pixels += picture.y.size
         errors.append(coded.squared_error)

@@ -21,12 +21,14 @@ def test_blocks_cost_what_the_payload_has(tmp_path: Path, weights: Path) -> None
         gop, header = reader.read_gop(0), reader.header
     parser = FrameParser(model, header)
     for record, place in zip(gop.frames, places(gop), strict=True):
-        tables, past = parser.tables, parser.past
-        parsed = parser.parse(record, place)
         if record.kind is FrameKind.I:
+            parser.parse(record, place)
             continue
-        assert past is not None
-        maps = block_bits(model.codec.prior, tables, parsed.symbols, parsed.sent, past)
+        tables, past = parser.memory.tables(record.kind), parser.memory.past(record.kind)
+        parsed = parser.parse(record, place)
+        maps = block_bits(
+            model.codec.prior_of(record.kind), tables, parsed.symbols, parsed.sent, past
+        )
         assert set(maps) == set(parsed.sent)
         for plane in maps.values():
             assert plane.shape[0] * BLOCK >= 96 and plane.shape[1] * BLOCK >= 128

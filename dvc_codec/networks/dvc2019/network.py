@@ -60,6 +60,16 @@ class Dvc2019Network(nn.Module):
         """The reference right after an I frame."""
         return Reference(picture)
 
+    def ahead(self, reference: Reference, distance: int) -> Reference:
+        """The same, however far."""
+        return reference
+
+    def between(
+        self, past: Reference, future: Reference, to_past: int, to_future: int
+    ) -> Reference:
+        """Raises TypeError: the paper's network has no B frames."""
+        raise TypeError("dvc2019 has no B frames")
+
     def motion_latents(
         self, current: Planes, reference: Reference, rate_index: Tensor
     ) -> dict[str, Latents]:

@@ -1,0 +1,89 @@
+"""What is remembered of a group of pictures while it is coded or decoded: of symbols, which parsing
+needs, and of pictures, which it does not need.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from dvc_codec.codec.p_frame import PFrameCodec
+from dvc_codec.container import FrameKind, Place
+from dvc_codec.entropy.tables import Tables
+from dvc_codec.networks.planes import Planes
+
+
+class SymbolMemory:
+    """Magnitudes of what the last frames sent, and the tables, of which P and B frames have their
+    own.
+
+    Attributes:
+        begun: whether there was an I frame.
+    """
+
+    def __init__(self, codec: PFrameCodec) -> None:
+        self._codec = codec
+        self._past: dict[FrameKind, Mapping[str, Tensor]] = {}
+        self._tables: dict[FrameKind, dict[str, Tables]] = {}
+
+    @property
+    def begun(self) -> bool:
+        return bool(self._past)
+
+    def begin(self, height: int, width: int) -> None:
+        """After an I frame of this size."""
+        between = self._codec.prior_between
+        self._past = {
+            FrameKind.P: self._codec.prior.nothing(1, height, width),
+            FrameKind.B: between.nothing(1, height, width) if between is not None else {},
+        }
+        self._tables = {}
+
+    def past(self, kind: FrameKind) -> Mapping[str, Tensor]:
+        """What the next frame of a kind knows of those before."""
+        return self._past[kind]
+
+    def tables(self, kind: FrameKind) -> dict[str, Tables]:
+        """As the next frame of a kind finds them."""
+        if kind not in self._tables:
+            self._tables[kind] = self._codec.prior_of(kind).tables()
+        return self._tables[kind]
+
+    def add(self, kind: FrameKind, sent: Mapping[str, Tensor], tables: dict[str, Tables]) -> None:
+        """After a frame: what it sent, and its tables."""
+        past, between = self._codec.remember(kind, sent, self._past[FrameKind.B])
+        self._past = {
+            FrameKind.P: self._past[FrameKind.P] if past is None else past,
+            FrameKind.B: between,
+        }
+        self._tables[kind] = tables
+
+
+class PictureMemory:
+    """The references of a group, by their places."""
+
+    def __init__(self, codec: PFrameCodec) -> None:
+        self._network = codec.network
+        self._known: dict[int, Any] = {}
+
+    def begin(self, picture: Planes, number: int = 0) -> None:
+        """After an I frame at this position."""
+        self._known = {number: self._network.start(picture)}
+
+    def of(self, place: Place) -> Any:
+        """What the frame of a place is predicted from. KeyError where that was never added."""
+        assert place.past is not None, "I frames are predicted from nothing"
+        past, to_past = self._known[place.past], place.number - place.past
+        if place.future is None:
+            return self._network.ahead(past, to_past)
+        future, to_future = self._known[place.future], place.future - place.number
+        return self._network.between(past, future, to_past, to_future)
+
+    def add(self, place: Place, reference: Any) -> None:
+        """After a frame. Coding goes from the past to the future: what lies before what this frame
+        was predicted from is not needed again. So however long the gap between two anchors, few are
+        known at a time.
+        """
+        assert place.past is not None, "I frames begin a group"
+        self._known = {at: known for at, known in self._known.items() if at >= place.past}
+        self._known[place.number] = reference

@@ -1,0 +1,114 @@
+"""The order that frames are coded in: the GOP scheduler's groups, with B frames between anchors.
+
+An anchor (an I or P frame) comes first, then the frames before it, from the middle out:
+
+    shown    0 1 2 3 4 5 6 7 8        coded    0 8 4 2 1 3 6 5 7
+             I B B B B B B B P
+
+How many frames lie between two anchors follows what moves: where the distance makes prediction
+much worse, fewer.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dvc_codec.codec.gop import schedule
+from dvc_codec.container import Place, middle_out
+from dvc_codec.video import Frame, Picture
+
+MOST_BETWEEN = 7  # B frames between two anchors
+DISTANCES = (8, 4, 2)  # that anchors may have
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A frame to be coded next, and its place in its group."""
+
+    frame: Frame
+    place: Place
+
+    @property
+    def starts(self) -> bool:
+        """Whether it is an I frame, which starts a group."""
+        return self.place.past is None
+
+
+def plan(
+    frames: Iterator[Frame], length: int, *, scene_cuts: bool = True, between: int = MOST_BETWEEN
+) -> Iterator[Planned]:
+    """Frames in display order -> in coding order.
+
+    Args:
+        frames: all of the video.
+        length: of the longest group.
+        scene_cuts: whether a scene cut starts a group, too.
+        between: the most B frames between two anchors; 0: none, every frame is coded at once.
+    """
+    anchor: Frame | None = None
+    at = 0  # the last anchor's position
+    waiting: list[Frame] = []
+
+    def emit(all_of_it: bool) -> Iterator[Planned]:
+        nonlocal anchor, at, waiting
+        while waiting and (all_of_it or len(waiting) > between):
+            assert anchor is not None
+            distance = anchor_distance([anchor, *waiting], between)
+            anchor, here = waiting[distance - 1], waiting
+            yield Planned(anchor, Place(at + distance, at))
+            for place in middle_out(at, at + distance):
+                yield Planned(here[place.number - at - 1], place)
+            at, waiting = at + distance, waiting[distance:]
+
+    for starts, frame in schedule(frames, length, scene_cuts=scene_cuts):
+        if starts:
+            yield from emit(True)
+            anchor, at = frame, 0
+            yield Planned(frame, Place(0))
+        else:
+            waiting.append(frame)
+            yield from emit(False)
+    yield from emit(True)
+
+
+def places(count: int, distance: int) -> list[Place]:
+    """Coding order of a group of ``count`` frames with an anchor every ``distance`` frames and at
+    its end.
+    """
+    order = [Place(0)]
+    while (last := max(place.number for place in order)) < count - 1:
+        anchor = min(last + distance, count - 1)
+        order += [Place(anchor, last), *middle_out(last, anchor)]
+    return order
+
+
+class DisplayOrder(Generic[T]):
+    """Gives what comes in coding order back in display order."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._early: dict[int, T] = {}
+
+    def add(self, place: Place, item: T) -> list[T]:
+        """What can be shown now; ``item`` is of the frame at ``place``."""
+        if place.past is None:
+            self._next, self._early = 0, {}
+        self._early[place.number] = item
+        ready = []
+        while self._next in self._early:
+            ready.append(self._early.pop(self._next))
+            self._next += 1
+        return ready
+
+
+def anchor_distance(frames: Sequence[Frame], between: int) -> int:
+    """How far the next anchor is: frames[0] is the last one. As far as there are frames, or less."""
+    for distance in DISTANCES:
+        if distance <= between + 1 and distance < len(frames):
+            return distance
+    return min(between + 1, len(frames) - 1)
