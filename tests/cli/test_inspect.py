@@ -14,6 +14,7 @@ from dvc_codec.cli.inspect import page
 from dvc_codec.cli.main import main
 from dvc_codec.codec.look import look_into
 from dvc_codec.codec.model import load_model
+from dvc_codec.evaluation.frame_bits import shown_frames
 from dvc_codec.video import ColourTags, Picture
 from dvc_codec.video.colours import flow_wheel, heat, to_rgb
 from tests.files import pictures_of, write_video
