@@ -19,7 +19,7 @@ from dvc_codec.codec import p_frame, symbols
 from dvc_codec.codec.decoder import FrameDecoder, FrameParser
 from dvc_codec.codec.encoder import FrameEncoder
 from dvc_codec.codec.model import Model
-from dvc_codec.container import Header, Reader
+from dvc_codec.container import Header, Reader, places
 from dvc_codec.video import open_video
 
 
@@ -97,12 +97,12 @@ def measure(model: Model, source: Path, coded: Path, lagrangian: float, frames: 
     )
     with Reader(coded) as opened:
         header, gop = opened.header, opened.read_gop(0)
-    records = gop.frames[:frames]
+    records = list(zip(gop.frames, places(gop), strict=True))[:frames]
     parser, decoder = FrameParser(model, header), FrameDecoder(model, header)
     with _multiply_accumulates(model.codec.network) as count:
         stages.decode = _median_stages(
             model,
-            [lambda record=record: decoder.decode(parser.parse(record)) for record in records],  # type: ignore[misc]
+            [lambda record=record: decoder.decode(parser.parse(*record)) for record in records],  # type: ignore[misc]
         )
     macs = sum(count) / max(1, len(records) - 1)
     stages.decoder_macs_per_pixel = macs / _padded_pixels(header)
