@@ -142,9 +142,7 @@ class PFrameNetwork(nn.Module):
         """The reference of a P frame that is ``distance`` frames on."""
         return replace(reference, distance=torch.full_like(reference.span, distance))
 
-    def between(
-        self, past: Reference, future: Reference, to_past: int, to_future: int
-    ) -> Between:
+    def between(self, past: Reference, future: Reference, to_past: int, to_future: int) -> Between:
         """The reference of a B frame, so many frames away from each."""
         return Between(past, future, to_past, to_future)
 
@@ -225,9 +223,7 @@ class PFrameNetwork(nn.Module):
         if not self.warp_gradients:
             flow = flow.detach()
             pictures = reference.picture.detach(), reference.older.detach(), reference.flow.detach()
-            reference = replace(
-                reference, picture=pictures[0], older=pictures[1], flow=pictures[2]
-            )
+            reference = replace(reference, picture=pictures[0], older=pictures[1], flow=pictures[2])
         warped = _compensate(reference.picture, flow, "overlapped")
         # the motion of the frame before, fetched along this one: where the pixel was two frames ago
         older = _compensate(reference.older, flow + warp(reference.flow, flow), "bilinear")
@@ -314,9 +310,7 @@ class PFrameNetwork(nn.Module):
         picture = round_to_bytes(unpack(packed))
         one = rate_index.new_ones(len(picture.luma), 1, 1, 1, dtype=torch.float32)
         span = one * reference.to_past if isinstance(reference, Between) else reference.distance
-        return Reference(
-            picture, reference.picture, prediction.flow, plain(features), span, one
-        )
+        return Reference(picture, reference.picture, prediction.flow, plain(features), span, one)
 
 
 def _mirrored(flow: Tensor, reference: Between) -> Tensor:

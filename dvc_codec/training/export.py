@@ -21,7 +21,7 @@ from dvc_codec.container import FrameKind, group_order
 from dvc_codec.entropy.tables import ONE, Counts
 from dvc_codec.errors import CannotWrite, OutOfRange, WrongModel
 from dvc_codec.networks.rate import ENCODER_TRADE, RATES, lambda_at
-from dvc_codec.training.checkpoints import network_of, read, read_weights
+from dvc_codec.training.checkpoints import misfit, network_of, read, read_weights
 from dvc_codec.training.clips import load_shards, split
 from dvc_codec.training.crops import batch, whole
 from dvc_codec.training.intra_frames import hevc_intra
@@ -59,8 +59,7 @@ def load_checkpoint(path: Path, network: str | None = None) -> PFrameCodec:
     try:
         codec.load_state_dict(read_weights(path)[1])
     except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise WrongModel(f"{path}: not weights of the network {name}: {reason}") from error
+        raise WrongModel(f"{path}: not weights of the network {name}: {misfit(error)}") from error
     for parameter in codec.parameters():
         parameter.requires_grad_(False)
     codec.network.fast = has_fast_bfloat16()

@@ -15,7 +15,7 @@ from dvc_codec.codec.registry import build
 from dvc_codec.errors import DvcError
 from dvc_codec.networks.blocks import use_channels_last
 from dvc_codec.networks.rate import ENCODER_TRADE, TRADE
-from dvc_codec.training.checkpoints import read_weights
+from dvc_codec.training.checkpoints import misfit, read_weights
 from dvc_codec.training.data import ReplayData
 from dvc_codec.training.loss import COLUMNS, Loss, Measured, rollout_loss
 from dvc_codec.training.optimisation import (
@@ -133,9 +133,7 @@ class CodecTraining(pl.LightningModule):
             try:
                 module.load_state_dict(state)
             except RuntimeError as error:
-                raise DvcError(
-                    f"init_from: weights of another network: {str(error).splitlines()[-1].strip()}"
-                ) from error
+                raise DvcError(f"init_from: weights of another network: {misfit(error)}") from error
 
     @property
     def data(self) -> ReplayData:
