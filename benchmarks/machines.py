@@ -122,7 +122,7 @@ def look(path: Path, source: str, model: "Model", combination: Combination) -> F
     from dvc_codec.codec.decoder import FrameDecoder, FrameParser
     from dvc_codec.codec.encoder import squared_error, weighted_psnr
     from dvc_codec.codec.pictures import hash_of
-    from dvc_codec.container import Reader
+    from dvc_codec.container import Reader, places
     from dvc_codec.video import open_video
 
     symbols, psnr, exact = hashlib.sha256(), [], 0
@@ -130,14 +130,20 @@ def look(path: Path, source: str, model: "Model", combination: Combination) -> F
         parser, decoder = FrameParser(model, reader.header), FrameDecoder(model, reader.header)
         originals = iter(video)
         for number in range(len(reader.index)):
-            for record in reader.read_gop(number).frames:
-                parsed = parser.parse(record)
+            gop = reader.read_gop(number)
+            following, early = 0, {}
+            for record, place in zip(gop.frames, places(gop), strict=True):
+                parsed = parser.parse(record, place)
                 for name, plane in parsed.symbols.items():
                     symbols.update(name.encode() + plane.int().numpy().tobytes())
                 floats = {name: plane.float() for name, plane in parsed.symbols.items()}
-                picture = decoder.decode(type(parsed)(record, parsed.still, floats))
-                psnr.append(weighted_psnr(squared_error(next(originals).picture, picture)))
+                picture = decoder.decode(type(parsed)(record, place, parsed.still, floats))
                 exact += hash_of(picture) == record.picture_hash
+                early[place.number] = picture
+                while following in early:
+                    shown = early.pop(following)
+                    psnr.append(weighted_psnr(squared_error(next(originals).picture, shown)))
+                    following += 1
     return Found(str(combination), digest(path), symbols.hexdigest(), psnr, exact)
 
 

@@ -100,17 +100,12 @@ def measure(model: Model, source: Path, coded: Path, lagrangian: float, frames: 
     )
     with Reader(coded) as opened:
         header, gop = opened.header, opened.read_gop(0)
-    records = list(zip(gop.frames[:frames], places(gop), strict=False))
+    records = list(zip(gop.frames, places(gop), strict=True))[:frames]
     parser, decoder = FrameParser(model, header), FrameDecoder(model, header)
     with _multiply_accumulates(model.codec.network) as count:
         stages.decode = _median_stages(
             model,
-            [
-                lambda record=record, place=place: decoder.decode(  # type: ignore[misc]
-                    parser.parse(record, place)
-                )
-                for record, place in records
-            ],
+            [lambda record=record: decoder.decode(parser.parse(*record)) for record in records],  # type: ignore[misc]
         )
     macs = sum(count) / max(1, len(records) - 1)
     stages.decoder_macs_per_pixel = macs / _padded_pixels(header)

@@ -140,13 +140,13 @@ def run(arguments: argparse.Namespace) -> None:
         FrameTable(arguments.csv) as table,
     ):
         infos: list[VideoInfo] = []
-        frame_bits: list[dict[str, int]] = []
+        frame_bits: dict[int, dict[str, int]] = {}  # by time
 
         def follow(summary: "Summary", info: "VideoInfo") -> None:
             infos[:] = [info]
             assert summary.last is not None
             table.add(summary.last)
-            frame_bits.append(summary.last.bits)
+            frame_bits[summary.last.record.pts] = summary.last.bits
             total = expected_frames(info, part.start, part.frames)
             facts = so_far(summary, info, total)
             line.show(summary.frames, total, *in_words(facts), facts=facts)
@@ -181,7 +181,8 @@ def run(arguments: argparse.Namespace) -> None:
     info = infos[0] if infos else source_info(part, model)
     if arguments.json:
         said = as_json(arguments.target, summary, info)
-        print(json.dumps(said | {"frame_bits": frame_bits}))
+        in_display_order = [bits for _, bits in sorted(frame_bits.items())]
+        print(json.dumps(said | {"frame_bits": in_display_order}))
     elif not arguments.quiet:
         print(final_line(arguments.target, summary, info))
 

@@ -34,6 +34,7 @@ class FrameTable:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._rows = 0
+        self._group: list[EncodedFrame] = []
         if path is None:
             return
         self._part = writable_part(path)
@@ -45,9 +46,20 @@ class FrameTable:
             raise self._cannot_write(error) from error
 
     def add(self, frame: "EncodedFrame") -> None:
-        """Add a line for the next frame."""
+        """Add a line for the next frame in coding order; lines come in display order."""
         if self._path is None:
             return
+        if frame.record.intra_codec is not None:
+            self._write()
+        self._group.append(frame)
+
+    def _write(self) -> None:
+        """The lines of a whole group."""
+        for frame in sorted(self._group, key=lambda frame: frame.record.pts):
+            self._write_line(frame)
+        self._group.clear()
+
+    def _write_line(self, frame: "EncodedFrame") -> None:
         from dvc_codec.codec.encoder import weighted_psnr
 
         bits = (frame.bits.get(part, 0) for part in ("intra", "motion", "residual"))
@@ -72,6 +84,8 @@ class FrameTable:
         if self._path is None:
             return
         try:
+            if error is None:
+                self._write()
             self._file.close()
             if error is None:
                 os.replace(self._part, self._path)

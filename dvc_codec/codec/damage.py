@@ -1,10 +1,11 @@
 """What a damaged file still has, and what is shown where it has nothing."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
 
-from dvc_codec.container import Gop, Header, Reader
+from dvc_codec.container import Gop, Header, Reader, display_number
 from dvc_codec.video import Picture
 
 # Frames that a file without an index may lack between its groups, in all: where numbers claim that
@@ -14,7 +15,7 @@ _MOST_LOST = 4096
 
 @dataclass(frozen=True)
 class GopSpan:
-    """Frames [start, end) of a file and where they are.
+    """Frames [start, end) of a file, in display order, and where they are.
 
     Args:
         start: number of the first frame.
@@ -56,8 +57,39 @@ def gops_of(reader: Reader, cut: Gop | None) -> list[GopSpan]:
         return spans
     start = spans[-1].end if spans else 0
     if start == cut.first_frame:
-        spans.append(GopSpan(start, start + len(cut.frames), cut.frames[0].pts, None))
+        highest = max(display_number(cut, coded) for coded in range(len(cut.frames)))
+        end = min(highest + 1, start + len(cut.frames) + budget)
+        spans.append(GopSpan(start, end, cut.frames[0].pts, None))
     return spans
+
+
+class Times:
+    """When the frames of a group are shown, those that are lost too.
+
+    Args:
+        header: of the file.
+        span: the group.
+        gop: what was read of it; None is nothing.
+    """
+
+    def __init__(self, header: Header, span: GopSpan, gop: Gop | None) -> None:
+        self._header = header
+        known = {span.start: span.first_pts}
+        if gop is not None:
+            for coded, frame in enumerate(gop.frames):
+                known[display_number(gop, coded)] = frame.pts
+        self._known = sorted(known.items())
+
+    def of(self, number: int) -> int:
+        """Time of frame ``number`` of the file, in display order: evenly between those that are
+        known, and at the frame rate after them.
+        """
+        later = bisect_right(self._known, number, key=lambda known: known[0])
+        (before, pts), after = self._known[later - 1], self._known[later : later + 1]
+        if not after or number == before:
+            return pts + self._header.ticks(number - before)
+        between = after[0][0] - before
+        return pts + (2 * (after[0][1] - pts) * (number - before) + between) // (2 * between)
 
 
 def grey(header: Header) -> Picture:

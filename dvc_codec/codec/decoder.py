@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from torch import Tensor
 from dvc_codec.codec import symbols
 from dvc_codec.codec.ahead import ahead
 from dvc_codec.codec.beside import PacketsBeside
-from dvc_codec.codec.damage import GopSpan, gops_of, grey
+from dvc_codec.codec.damage import GopSpan, Times, gops_of, grey
 from dvc_codec.codec.limits import DEFAULT_LIMITS, Limits
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import Model, load_model
@@ -24,6 +23,7 @@ from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
 from dvc_codec.container import (
     FrameKind,
     FrameRecord,
+    Gop,
     Hdr,
     Header,
     Packet,
@@ -31,6 +31,7 @@ from dvc_codec.container import (
     Reader,
     chapters_of,
     hdr_of,
+    places,
 )
 from dvc_codec.errors import DamagedFile, OutOfRange, WrongModel
 from dvc_codec.intra import by_id
@@ -140,7 +141,7 @@ class FrameDecoder:
     def decode(self, parsed: Parsed) -> Picture:
         """The frame's picture."""
         if parsed.still is not None:
-            self._memory.begin(to_planes(parsed.still))
+            self._memory.begin(to_planes(parsed.still), parsed.place.number)
             return parsed.still
         rate = torch.tensor([parsed.record.rate_index])
         height, width = self._header.height, self._header.width
@@ -277,16 +278,31 @@ class Decoder:
         last = self.frame_count if count is None else min(self.frame_count, first + count)
         decoder = FrameDecoder(self._model, self.header)
         picture = grey(self.header)
+        group: GopSpan | None = None
+        following = 0  # the next to leave, in display order
+        early: dict[int, Shown | int | None] = {}  # None: nobody wants to see it
         with closing(ahead(self._parsed(first, last))) as all_parsed:
-            for position, found in all_parsed:
+            for span, number, found in all_parsed:
+                if span is not group:
+                    group, following = span, span.start
+                if number < min(last, span.end):
+                    early[number] = None
                 if isinstance(found, int):  # the time of a lost frame
-                    if position >= first:
-                        yield Shown(Frame(picture, found), exact=False, lost=True)
-                    continue
-                picture = decoder.decode(found)
-                if position >= first:
-                    exact = hash_of(picture) == found.record.picture_hash
-                    yield Shown(Frame(picture, found.record.pts), exact)
+                    early[number] = found
+                elif not _is_over(found.place, first - span.start):
+                    decoded = decoder.decode(found)
+                    if number in early:
+                        exact = hash_of(decoded) == found.record.picture_hash
+                        early[number] = Shown(Frame(decoded, found.record.pts), exact)
+                while following in early:
+                    ready = early.pop(following)
+                    if isinstance(ready, int):
+                        ready = Shown(Frame(picture, ready), exact=False, lost=True)
+                    if ready is not None:
+                        picture = ready.frame.picture
+                        if following >= first:
+                            yield ready
+                    following += 1
 
     def packets_before(self, number: int) -> list[Packet]:
         """Packets of companion streams that stand before GOP ``number`` of the file's index; its
@@ -305,31 +321,39 @@ class Decoder:
         """Number of whole GOPs."""
         return len(self._reader.index)
 
-    def _parsed(self, first: int, last: int) -> Iterator[tuple[int, Parsed | int]]:
-        """Numbers and symbols of the frames of all groups that hold any of [first, last); times of
-        those that are lost.
+    def _parsed(self, first: int, last: int) -> Iterator[tuple[GopSpan, int, Parsed | int]]:
+        """Numbers in display order, and symbols, of the frames of all groups that hold any of
+        [first, last), in coding order as far as it takes; of each group then the times of those
+        before ``last`` that are lost.
         """
         parser = FrameParser(self._model, self.header)
         for span in self._plan:
             if span.end <= first or span.start >= last:
                 continue
-            position, pts = span.start, span.first_pts
+            wanted = range(span.start, min(last, span.end))
+            there: set[int] = set()
+            gop = None
             try:
-                for record in self._records(span):
-                    if position >= min(last, span.end):
+                gop = self._gop(span)
+                for record, place in zip(gop.frames, places(gop), strict=True) if gop else ():
+                    if len(there) == len(wanted):
                         break
-                    yield position, parser.parse(record)
-                    position, pts = position + 1, record.pts + self.header.ticks(1)
+                    number = span.start + place.number
+                    yield span, number, parser.parse(record, place)
+                    if number in wanted:
+                        there.add(number)
             except DamagedFile:
                 if self._strict:
                     raise
-            for lost in range(position, min(last, span.end)):
-                yield lost, pts + self.header.ticks(lost - position)
+            times = Times(self.header, span, gop)
+            for number in wanted:
+                if number not in there:
+                    yield span, number, times.of(number)
 
-    def _records(self, span: GopSpan) -> tuple[FrameRecord, ...]:
+    def _gop(self, span: GopSpan) -> Gop | None:
         if span.number is None:
-            return () if self._cut is None or span.lost else self._cut.frames
-        return self._reader.read_gop(span.number).frames
+            return None if span.lost else self._cut
+        return self._reader.read_gop(span.number)
 
     def frame_at(self, seconds: float) -> int:
         """Number of the frame that is shown at this time, at the file's frame rate, counted from
@@ -352,6 +376,13 @@ class Decoder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_over(place: Place, first: int) -> bool:
+    """Whether nothing from position ``first`` on needs this picture: B frames between it and its
+    future are all before.
+    """
+    return place.future is not None and place.future <= first
 
 
 def decode_file(

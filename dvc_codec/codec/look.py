@@ -4,8 +4,10 @@ The decoder's own steps, with their intermediate results kept. The bits of a fra
 of planes and blocks are what their symbols cost by the tables, scaled to add up to the frame's.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,11 @@ from torch import Tensor
 from dvc_codec.codec.block_bits import BLOCK, block_bits
 from dvc_codec.codec.decoder import Decoder, FrameParser, Parsed
 from dvc_codec.codec.encoder import squared_error, weighted_psnr
+from dvc_codec.codec.memory import PictureMemory
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import finish
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
-from dvc_codec.container import FrameRecord, Header, Reader
+from dvc_codec.container import FrameKind, FrameRecord, Header, Place, Reader, places
 from dvc_codec.networks.planes import GRID
 from dvc_codec.video import Picture, open_video
 
@@ -29,11 +32,11 @@ Map = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Insides:
-    """A P frame's intermediate results, cropped to the picture.
+    """A P or B frame's intermediate results, cropped to the picture.
 
     Args:
-        flow: (2, h, w) displacement on the flow's grid, in luma pixels, x first; None where the
-            network does not say.
+        flow: (2, h, w) displacement on the flow's grid, in luma pixels, x first, to the earlier
+            of the pictures it is predicted from; None where the network does not say.
         flow_cell: luma pixels of a side of a cell of ``flow``.
         prediction: the predicted picture.
         residual: (H, W) luma of reconstruction minus prediction, in 8-bit levels.
@@ -52,8 +55,8 @@ class FrameFacts:
     """A frame.
 
     Args:
-        number: in the file, from 0.
-        kind: "I" or "P".
+        number: in the file, from 0, in display order.
+        kind: "I", "P" or "B".
         seconds: when it is shown.
         rate_index: step of the rate ladder.
         bits: by plane, of I frames "intra"; they add up to the payload.
@@ -61,7 +64,7 @@ class FrameFacts:
         picture: the reconstruction.
         psnr: against the source, if there is one.
         source: its picture.
-        insides: of P frames.
+        insides: of P and B frames.
     """
 
     number: int
@@ -84,7 +87,7 @@ def look_into(
     first: int = 0,
     count: int | None = None,
 ) -> Iterator[FrameFacts]:
-    """All frames of a .dvc file with what led to them.
+    """All frames of a .dvc file in display order, with what led to them.
 
     Args:
         file: the .dvc file; a damaged one raises DamagedFile where it is damaged.
@@ -98,37 +101,32 @@ def look_into(
     originals = _originals(source, last)
     with Reader(file) as reader, torch.inference_mode():
         state = _State(model, reader.header)
-        for number in range(len(reader.index)):
-            gop = reader.read_gop(number)
-            for position, record in enumerate(gop.frames, gop.first_frame):
-                if position >= last:
+        for entry in range(len(reader.index)):
+            gop = reader.read_gop(entry)
+            following = gop.first_frame  # the next to be given out, in display order
+            if following + len(gop.frames) <= first:
+                deque(islice(originals, len(gop.frames)), maxlen=0)
+                continue
+            early: dict[int, FrameFacts | None] = {}
+            for record, place in zip(gop.frames, places(gop), strict=True):
+                number = gop.first_frame + place.number
+                if first <= number < last:
+                    early[number] = state.step(number, record, place)
+                else:
+                    state.pass_over(record, place)
+                    early[number] = None
+                while following in early and following < last:
+                    facts, original = early.pop(following), next(originals, None)
+                    following += 1
+                    if facts is not None:
+                        yield facts if original is None else _beside(facts, original)
+                if following >= last:
                     return
-                original = next(originals, None)
-                if (
-                    position < first
-                    and number + 1 < len(reader.index)
-                    and (reader.index[number + 1].first_frame <= first)
-                ):
-                    continue
-                if position < first:
-                    state.pass_over(record)
-                    continue
-                bits, picture, insides = state.step(record)
-                psnr = None
-                if original is not None:
-                    psnr = weighted_psnr(squared_error(original, picture))
-                yield FrameFacts(
-                    position,
-                    record.kind.name,
-                    float(record.pts * reader.header.time_base),
-                    record.rate_index,
-                    bits,
-                    hash_of(picture) == record.picture_hash,
-                    picture,
-                    psnr,
-                    original,
-                    insides,
-                )
+
+
+def _beside(facts: FrameFacts, original: Picture) -> FrameFacts:
+    psnr = weighted_psnr(squared_error(original, facts.picture))
+    return replace(facts, psnr=psnr, source=original)
 
 
 def _originals(source: str | Path | None, last: int) -> Iterator[Picture]:
@@ -143,39 +141,59 @@ class _State:
     """What a decoder knows, with everything kept."""
 
     def __init__(self, model: Model, header: Header) -> None:
-        self._network, self._prior = model.codec.network, model.codec.prior
+        self._codec, self._network = model.codec, model.codec.network
         self._parser = FrameParser(model, header)
-        self._height, self._width = header.height, header.width
+        self._height, self._width, self._time_base = header.height, header.width, header.time_base
         self._covered = model.codec.prior.covered(header.height, header.width)
-        self._reference: Any = None
+        self._pictures = PictureMemory(model.codec)
 
-    def pass_over(self, record: FrameRecord) -> None:
+    def pass_over(self, record: FrameRecord, place: Place) -> None:
         """A frame that nobody looks into."""
-        self._advance(self._parser.parse(record))
+        self._advance(self._parser.parse(record, place))
 
-    def _advance(self, parsed: Parsed) -> Any:
-        """Make the next reference. -> the prediction, None for an I frame."""
+    def _advance(self, parsed: Parsed) -> tuple[Any, Any]:
+        """Make the next reference. -> the prediction and it; of an I frame nothing."""
         if parsed.still is not None:
-            self._reference = self._network.start(to_planes(parsed.still))
-            return None
+            self._pictures.begin(to_planes(parsed.still), parsed.place.number)
+            return None, None
         rate = torch.tensor([parsed.record.rate_index])
-        prediction = self._network.predict(self._reference, parsed.symbols, rate)
-        self._reference = finish(
-            self._network, self._reference, prediction, parsed.symbols, rate, self._covered
-        )
-        return prediction
+        known = self._pictures.of(parsed.place)
+        prediction = self._network.predict(known, parsed.symbols, rate)
+        reference = finish(self._network, known, prediction, parsed.symbols, rate, self._covered)
+        self._pictures.add(parsed.place, reference)
+        return prediction, reference
 
-    def step(self, record: FrameRecord) -> tuple[dict[str, int], Picture, Insides | None]:
+    def step(self, number: int, record: FrameRecord, place: Place) -> FrameFacts:
+        """All there is to know of a frame but for its source."""
+        bits, picture, insides = self._taken_apart(record, place)
+        return FrameFacts(
+            number,
+            record.kind.name,
+            float(record.pts * self._time_base),
+            record.rate_index,
+            bits,
+            hash_of(picture) == record.picture_hash,
+            picture,
+            insides=insides,
+        )
+
+    def _taken_apart(
+        self, record: FrameRecord, place: Place
+    ) -> tuple[dict[str, int], Picture, Insides | None]:
         payload_bits = 8 * sum(map(len, record.payloads))
-        tables, past = self._parser.tables, self._parser.past
-        parsed = self._parser.parse(record)
-        prediction = self._advance(parsed)
+        kind, memory = record.kind, self._parser.memory
+        coded_with = None
+        if kind != FrameKind.I and memory.begun:
+            coded_with = self._codec.prior_of(kind), memory.tables(kind), memory.past(kind)
+        parsed = self._parser.parse(record, place)
+        prediction, reference = self._advance(parsed)
         if parsed.still is not None:
             return {"intra": payload_bits}, parsed.still, None
-        assert past is not None  # or the parser would have refused
-        picture = to_picture(self._reference.picture, self._height, self._width)
+        assert coded_with is not None  # or the parser would have refused
+        prior, tables, past = coded_with
+        picture = to_picture(reference.picture, self._height, self._width)
         before = to_picture(prediction.picture, self._height, self._width)
-        maps = block_bits(self._prior, tables, parsed.symbols, parsed.sent, past)
+        maps = block_bits(prior, tables, parsed.symbols, parsed.sent, past)
         estimate = {name: float(plane.sum()) for name, plane in maps.items()}
         scale = payload_bits / max(1e-6, sum(estimate.values()))
         rows, columns = -(-self._height // BLOCK), -(-self._width // BLOCK)

@@ -67,18 +67,21 @@ class PictureMemory:
         self._network = codec.network
         self._known: dict[int, Any] = {}
 
-    def begin(self, picture: Planes) -> None:
-        """After an I frame."""
-        self._known = {0: self._network.start(picture)}
+    def begin(self, picture: Planes, number: int = 0) -> None:
+        """After an I frame at this position."""
+        self._known = {number: self._network.start(picture)}
 
     def of(self, place: Place) -> Any:
         """What the frame of a place is predicted from. KeyError where that was never added."""
         return reference_of(self._network, self._known, place)
 
     def add(self, place: Place, reference: Any) -> None:
-        """After a frame. With a P frame the gap before it begins: all before that gap is gone."""
-        if place.future is None and place.past is not None:
-            self._known = {place.past: self._known[place.past]}
+        """After a frame. Coding goes from the past to the future: what lies before what this frame
+        was predicted from is not needed again. So however long the gap between two anchors, few are
+        known at a time.
+        """
+        assert place.past is not None, "I frames begin a group"
+        self._known = {at: known for at, known in self._known.items() if at >= place.past}
         self._known[place.number] = reference
 
 

@@ -142,7 +142,7 @@ class Output:
 
     def end(self, *, sound_goes_on: bool) -> None:
         """After the last frame: what is pending, and the sound after it."""
-        last = self._pending[-1].pts if self._pending else self._old[-1].pts if self._old else 0
+        last = max((frame.pts for frame in self._pending or self._old), default=0)
         end = (last + self._header.ticks(1)) * self._header.time_base
         if self._pending:
             self._write(end)

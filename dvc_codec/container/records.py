@@ -109,7 +109,8 @@ class FrameRecord:
         payloads: coded bytes; what each is for is the codec's affair.
         picture_hash: ``picture_hash`` of the picture that a decoder must come to.
         intra_codec: id in the intra registry. I frames have it, others do not.
-        display_index: number of the frame in display order; None where it is the coding order.
+        display_index: number of the frame in display order; None where it is that in coding order
+            (and, when it is written, for a B frame: it is known anyway).
         references: how many frames back in coding order each reference lies (1 is the frame
             before); None for the usual one of its kind.
         scale: size at which it is coded, in sixteenths of the video's; None is full size.
@@ -130,7 +131,7 @@ class FrameRecord:
 
 @dataclass(frozen=True)
 class Gop:
-    """Frames that decode without any other: the unit of seeking and of damage."""
+    """Frames that decode without any other, in coding order: the unit of seeking and of damage."""
 
     first_frame: int
     frames: tuple[FrameRecord, ...]

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import av
 
-from dvc_codec.container import FrameKind, Reader
+from dvc_codec.container import FrameKind, FrameRecord, Reader, display_number
 from dvc_codec.errors import DamagedFile
 
 FrameBits = tuple[dict[str, int], ...]
+KINDS = {FrameKind.I: "intra", FrameKind.P: "P frame", FrameKind.B: "B frame"}
 
 
 def packet_bits(stream: Path) -> FrameBits:
@@ -24,10 +25,19 @@ def packet_bits(stream: Path) -> FrameBits:
 
 
 def payload_bits(coded: Path) -> FrameBits:
-    """Of a .dvc file, without the split of P frames into parts that only the encoder knows."""
-    with Reader(coded) as reader:
-        records = [r for n in range(len(reader.index)) for r in reader.read_gop(n).frames]
+    """Of a .dvc file in display order, without the split of P and B frames into parts that only the
+    encoder knows.
+    """
     return tuple(
-        {"intra" if r.kind is FrameKind.I else "P frame": 8 * sum(map(len, r.payloads))}
-        for r in records
+        {KINDS[frame.kind]: 8 * sum(map(len, frame.payloads))} for frame in shown_frames(coded)
     )
+
+
+def shown_frames(coded: Path) -> list[FrameRecord]:
+    """All frames of a .dvc file in display order."""
+    found: dict[int, FrameRecord] = {}
+    with Reader(coded) as reader:
+        for number in range(len(reader.index)):
+            gop = reader.read_gop(number)
+            found |= {display_number(gop, n): frame for n, frame in enumerate(gop.frames)}
+    return [found[number] for number in sorted(found)]

@@ -96,8 +96,8 @@ class Measured:
         pictures_sha256: of that source.y4m.
         coded: where the coded file is kept, relative to the results.
         details: what only one codec has to say: bits by part, weights, exactness.
-        frame_bits: of every frame by part, in the order of the file; ours has "intra", "motion" and
-            others, anchors have "all".
+        frame_bits: of every frame by part; ours in display order with "intra", "motion" and
+            others, anchors in the order of the file with "all".
         rgb: PSNR of red, green and blue (BT.709) in dB, mean over frames; None if not measured.
         ssim: of luma, mean over frames; None if not measured.
         ms_ssim: of luma, mean over frames; None if not measured, or pictures are too small.

@@ -29,8 +29,7 @@ from dvc_codec.networks.rate import centred, lagrangian, residual_scale
 from dvc_codec.networks.residual import LoopFilter, ResidualAutoencoder
 from dvc_codec.networks.warp import enlarge, smooth, warp, warp_overlapped
 
-# planes of symbols, in coding order; motion back, to the picture that is shown later, only in B
-# frames
+# planes of symbols, in coding order; B frames have motion back, to the picture that is shown later
 MOTION, MOTION_DETAIL, LUMA, CHROMA = "motion", "motion_detail", "luma", "chroma"
 MOTION_BACK, MOTION_BACK_DETAIL = "motion_back", "motion_back_detail"
 # An error of one motion of two is halved in the mean of what they fetch. Theory says a quarter of a
@@ -159,25 +158,30 @@ class PFrameNetwork(nn.Module):
         weight = self.motion.weight(current.luma)
         details = torch.repeat_interleave(weight, self.motion.detail_channels // 2, 1)
 
-        def latents(picture: Planes, expected: Tensor) -> tuple[Tensor, Tensor]:
-            flow = self.flow(picture.luma, current.luma, expected, lam)
+        def latents(picture: Planes, luma: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
+            flow = self.flow(picture.luma, luma, expected, lam)
             return self.motion.analyse(flow, expected, rate_index)
 
         def left(detail: Tensor, means: Tensor) -> Tensor:
             return detail - self.motion.expected_detail(means, rate_index)
 
         if isinstance(reference, Reference):
-            means, detail = latents(reference.picture, self._expected(reference))
+            means, detail = latents(reference.picture, current.luma, self._expected(reference))
             return {
                 MOTION: Latents(means, weight),
                 MOTION_DETAIL: Latents(lambda symbols: left(detail, symbols[MOTION]), details),
             }
-        means, detail = latents(reference.past.picture, self._expected_between(reference))
+        means, detail = latents(
+            reference.past.picture, current.luma, self._expected_between(reference)
+        )
         back: list[tuple[Tensor, Tensor]] = []  # known once the motion to the past is
 
         def means_back(symbols: Mapping[str, Tensor]) -> Tensor:
             flow = self._flow(reference, symbols, rate_index)
-            back.append(latents(reference.future.picture, _mirrored(flow, reference)))
+            # of the mean of two, the second is to make good what the first one fetched wrong
+            earlier = warp_overlapped(reference.past.picture.luma, flow.detach(), GRID)
+            luma = 2 * current.luma - earlier
+            back.append(latents(reference.future.picture, luma, _mirrored(flow, reference)))
             return back[0][0]
 
         return {

@@ -78,7 +78,7 @@ def count_symbols(
     random = np.random.default_rng(seed)
     seen: dict[FrameKind, dict[str, Counts]] = {}
     pictures, memory = PictureMemory(codec), SymbolMemory(codec)
-    distances = (*DISTANCES, 1) if codec.prior_between else (1,)
+    distances = DISTANCES if codec.prior_between else (1,)
     for clip in clips:
         rate, distance = int(random.integers(64)), int(random.choice(distances))
         first, *others = group_order(len(clip), distance)

@@ -14,7 +14,7 @@ from dvc_codec.cli.inspect import page
 from dvc_codec.cli.main import main
 from dvc_codec.codec.look import look_into
 from dvc_codec.codec.model import load_model
-from dvc_codec.container import Reader
+from dvc_codec.evaluation.frame_bits import shown_frames
 from dvc_codec.video import ColourTags, Picture
 from dvc_codec.video.colours import flow_wheel, heat, to_rgb
 from tests.files import pictures_of, write_video
@@ -61,8 +61,7 @@ def test_the_page_has_every_frame_and_its_pictures(
 
 def test_bits_add_up_to_the_payloads(coded: Path, weights: Path) -> None:
     model = load_model(weights)
-    with Reader(coded / "v.dvc") as reader:
-        records = [f for n in range(len(reader.index)) for f in reader.read_gop(n).frames]
+    records = shown_frames(coded / "v.dvc")
     shown = pictures_of(coded / "recon.y4m")
     found = list(look_into(coded / "v.dvc", model))
     for frame, record, picture in zip(found, records, shown, strict=True):

@@ -15,7 +15,7 @@ import pytest
 from dvc_codec.cli.demo import mean_psnr
 from dvc_codec.codec.decoder import FrameParser
 from dvc_codec.codec.model import has_fast_bfloat16, load_model
-from dvc_codec.container import Reader
+from dvc_codec.container import Reader, places
 from tests.files import write_video
 from tests.moving import panned_texture
 
@@ -40,8 +40,9 @@ def symbols_hash(coded: Path, weights: Path) -> str:
     with Reader(coded) as reader:
         parser = FrameParser(model, reader.header)
         for number in range(len(reader.index)):
-            for record in reader.read_gop(number).frames:
-                for plane in parser.parse(record).symbols.values():
+            gop = reader.read_gop(number)
+            for record, place in zip(gop.frames, places(gop), strict=True):
+                for plane in parser.parse(record, place).symbols.values():
                     found.update(plane.int().numpy().tobytes())
     return found.hexdigest()
 

@@ -8,7 +8,7 @@ from dvc_codec.codec.block_bits import BLOCK, block_bits
 from dvc_codec.codec.decoder import FrameParser
 from dvc_codec.codec.encoder import encode_file
 from dvc_codec.codec.model import load_model
-from dvc_codec.container import FrameKind, Reader
+from dvc_codec.container import FrameKind, Reader, places
 from tests.files import write_video
 from tests.moving import panned_texture
 
@@ -18,15 +18,17 @@ def test_blocks_cost_what_the_payload_has(tmp_path: Path, weights: Path) -> None
     source = write_video(tmp_path / "in.y4m", panned_texture(size=(128, 96), frames=4))
     encode_file(source, tmp_path / "v.dvc", model=model)
     with Reader(tmp_path / "v.dvc") as reader:
-        frames, header = reader.read_gop(0).frames, reader.header
+        gop, header = reader.read_gop(0), reader.header
     parser = FrameParser(model, header)
-    for record in frames:
-        tables, past = parser.tables, parser.past
-        parsed = parser.parse(record)
+    for record, place in zip(gop.frames, places(gop), strict=True):
         if record.kind is FrameKind.I:
+            parser.parse(record, place)
             continue
-        assert past is not None
-        maps = block_bits(model.codec.prior, tables, parsed.symbols, parsed.sent, past)
+        tables, past = parser.memory.tables(record.kind), parser.memory.past(record.kind)
+        parsed = parser.parse(record, place)
+        maps = block_bits(
+            model.codec.prior_of(record.kind), tables, parsed.symbols, parsed.sent, past
+        )
         assert set(maps) == set(parsed.sent)
         for plane in maps.values():
             assert plane.shape[0] * BLOCK >= 96 and plane.shape[1] * BLOCK >= 128

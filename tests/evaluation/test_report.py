@@ -9,9 +9,9 @@ import pytest
 
 from dvc_codec.cli.main import main
 from dvc_codec.codec.model import load_model
-from dvc_codec.container import FrameKind, Reader
+from dvc_codec.container import FrameKind
 from dvc_codec.errors import DamagedFile
-from dvc_codec.evaluation.frame_bits import payload_bits
+from dvc_codec.evaluation.frame_bits import payload_bits, shown_frames
 from dvc_codec.evaluation.report.equal_bits import encode_to_size
 from dvc_codec.evaluation.report.inside import take_apart
 from dvc_codec.evaluation.report.page import page
@@ -137,8 +137,7 @@ def test_bits_of_frames_are_the_file_s(evaluated: Path) -> None:
     point = Results.load(evaluated / "results.json").of("a<b", OURS)[0]
     counted = payload_bits(evaluated / point.coded)
     assert [sum(f.values()) for f in point.frame_bits] == [sum(f.values()) for f in counted]
-    with Reader(evaluated / point.coded) as reader:
-        kinds = [frame.kind for frame in reader.read_gop(0).frames]
+    kinds = [frame.kind for frame in shown_frames(evaluated / point.coded)]
     assert ["intra" in frame for frame in point.frame_bits] == [k is FrameKind.I for k in kinds]
 
 

@@ -21,7 +21,7 @@ from dvc_codec.codec.encoder import encode_file
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import PFrameCodec
 from dvc_codec.codec.pictures import hash_of
-from dvc_codec.container import Reader
+from dvc_codec.container import Reader, places
 from dvc_codec.video import ColourTags, VideoInfo, open_writer
 from tests.codec.test_sound import film
 from tests.moving import moving_square, noise, panned_texture, scene_cut
@@ -129,15 +129,21 @@ def decoded(path: Path, model: Model) -> dict[str, object]:
 
     ``pictures`` are hashes of what the encoder saw and ``brightness`` the mean luma of what is
     decoded: a machine that rounds otherwise may show slightly other P frames, and says so; what it
-    calls exact has the hash. ``symbols`` are checksums of all that is parsed, for P frames.
+    calls exact has the hash. ``symbols`` are checksums of all that is parsed, in coding order,
+    of files with P frames.
     """
     with Decoder(path, model, strict=True) as decoder, Reader(path) as reader:
-        records = [r for n in range(len(reader.index)) for r in reader.read_gop(n).frames]
+        gops = [reader.read_gop(number) for number in range(len(reader.index))]
         parser = FrameParser(model, decoder.header)
-        parsed = [parser.parse(record) for record in records]
+        parsed = [
+            (gop.first_frame + place.number, parser.parse(record, place))
+            for gop in gops
+            for record, place in zip(gop.frames, places(gop), strict=True)
+        ]
+        in_display_order = [found for _, found in sorted(parsed, key=lambda found: found[0])]
         frames = list(decoder.frames())
-        for (frame, exact), record, found in zip(frames, records, parsed, strict=True):
-            assert exact == (hash_of(frame.picture) == record.picture_hash)
+        for (frame, exact), found in zip(frames, in_display_order, strict=True):
+            assert exact == (hash_of(frame.picture) == found.record.picture_hash)
             assert exact or found.still is None
         header = decoder.header
         packets = [p for n in range(decoder.gop_count + 1) for p in decoder.packets_before(n)]
@@ -145,11 +151,11 @@ def decoded(path: Path, model: Model) -> dict[str, object]:
             "size": [header.width, header.height],
             "rate": str(header.frame_rate),
             "pts": [frame.pts for frame, _ in frames],
-            "pictures": [f"{record.picture_hash:08x}" for record in records],
+            "pictures": [f"{found.record.picture_hash:08x}" for found in in_display_order],
             "packets": len(packets),
         }
-        if any(found.still is None for found in parsed):
-            said["symbols"] = [checksum(found) for found in parsed]
+        if any(found.still is None for found in in_display_order):
+            said["symbols"] = [checksum(found) for _, found in parsed]
             said["brightness"] = [round(float(f.picture.y.mean()), 3) for f, _ in frames]
         return said
 

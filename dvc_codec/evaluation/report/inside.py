@@ -7,8 +7,9 @@ import numpy as np
 
 from dvc_codec.codec.look import Insides, look_into
 from dvc_codec.codec.model import Model
-from dvc_codec.container import FrameKind, Reader
+from dvc_codec.container import FrameKind
 from dvc_codec.errors import DamagedFile
+from dvc_codec.evaluation.frame_bits import shown_frames
 from dvc_codec.video import Picture
 
 
@@ -38,8 +39,7 @@ def take_apart(coded: Path, model: Model, wanted: int) -> Inside:
 
     Raises DamagedFile if there is none.
     """
-    with Reader(coded) as reader:
-        records = [r for n in range(len(reader.index)) for r in reader.read_gop(n).frames]
+    records = shown_frames(coded)
     while wanted >= 0 and records[wanted].kind is not FrameKind.P:
         wanted -= 1
     if wanted < 0:
