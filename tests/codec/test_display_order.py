@@ -44,7 +44,6 @@ def coded(tmp_path_factory: pytest.TempPathFactory, model: Model) -> Path:
         lagrangian=256,
         gop=12,
         scene_cuts=False,
-        between=7,
         model=model,
         recon=folder / "recon.y4m",
     )
