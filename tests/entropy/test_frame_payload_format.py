@@ -13,22 +13,28 @@ import torch
 from numpy.typing import NDArray
 
 from dvc_codec.codec import symbols
-from dvc_codec.codec.p_frame import PFrameCodec, code_frame, table_costs
+from dvc_codec.codec.memory import PictureMemory, SymbolMemory
+from dvc_codec.codec.p_frame import PFrameCodec, State, code_frame, table_costs
 from dvc_codec.codec.pictures import to_planes
+from dvc_codec.container import FrameKind, group_order
 from tests.moving import noise, panned_texture
 
 Integers = NDArray[np.int64]
 LEVELS, REACH, ONE = 34, 12, 65536
 BANDS = [(0, 1), (2, 3), (4, 6), (7, 14)]  # lowest and highest u + v
-BY_BANDS = ("motion_detail", "luma", "chroma")
+SMOOTH = ("motion", "motion_back")
 # luma samples per cell, transform size, transforms, their first channel and end, groups, and how
 # many of these the plane leaves out
 PLANES = {
     "motion": (16, 4, 2, 0, 1, 4, 0),
     "motion_detail": (16, 4, 2, 1, 16, 4, 1),
+    "motion_back": (16, 4, 2, 0, 1, 4, 0),
+    "motion_back_detail": (16, 4, 2, 1, 16, 4, 1),
     "luma": (8, 8, 1, 0, 64, 7, 0),
     "chroma": (16, 8, 2, 0, 64, 5, 0),
 }
+OF_B = tuple(PLANES)
+OF_P = tuple(name for name in PLANES if "back" not in name)
 DIAGONAL = [(1, 1), (1, -1), (-1, 1), (-1, -1)]
 BESIDE = [(0, 1), (0, -1), (1, 0), (-1, 0)]
 NEIGHBOURS = [
@@ -137,7 +143,7 @@ def busy(x: Integers) -> Integers:
 
 
 def step_of(row: int, column: int) -> int:
-    """Of a cell of "motion"."""
+    """Of a cell of "motion" and "motion_back"."""
     if row % 4 == 0 and column % 4 == 0:
         return 0
     if row % 4 == 2 and column % 4 == 2:
@@ -182,7 +188,7 @@ def steps_of(name: str, height: int, width: int) -> list[tuple[list[int], NDArra
     """Channels and cells of every step of a plane."""
     channels = list(range(len(frequencies_of(name))))
     even = np.indices((height, width)).sum(0) % 2 == 0
-    if name == "motion":
+    if name in SMOOTH:
         cells = [[step_of(y, x) for x in range(width)] for y in range(height)]
         return [(channels, np.array(cells) == step) for step in range(5)]
     lowest, *higher = bands_of(name)
@@ -191,26 +197,34 @@ def steps_of(name: str, height: int, width: int) -> list[tuple[list[int], NDArra
 
 def layers_of(name: str) -> list[tuple[str, str]]:
     """What the weights call the two layers of every step."""
-    if name == "motion":
+    if name in SMOOTH:
         return [("enter", "leave")] * 5
     return [(f"enter.{n}", f"leave.{n}") for n in range(1 + len(bands_of(name)))]
 
 
 class Parser:
-    """Parses the P frames of a group of pictures."""
+    """Parses the P or the B frames of a group of pictures: those with these planes."""
 
-    def __init__(self, weights: dict[str, NDArray[np.float32]], height: int, width: int) -> None:
+    def __init__(
+        self,
+        weights: dict[str, NDArray[np.float32]],
+        height: int,
+        width: int,
+        names: tuple[str, ...] = OF_P,
+    ) -> None:
+        self.names = names
         self.layers: dict[str, tuple[Integers, Integers]] = {}
         self.formulas: dict[str, list[tuple[Integers, Integers]]] = {}
         self.counts: dict[str, Integers] = {}
         self.past: dict[str, Integers] = {}
-        for name, (stride, _, transforms, start, end, *_) in PLANES.items():
+        for name in names:
+            stride, _, transforms, start, end, *_ = PLANES[name]
             for layer in {layer for step in layers_of(name) for layer in step}:
                 key = f"scales.{name}.{layer}"
                 weight = np.rint(weights[f"{key}.weight"] * 128).astype(np.int64)
                 bias = np.rint(weights[f"{key}.bias"]).astype(np.int64)
                 self.layers[f"{name}.{layer}"] = np.clip(weight, -127, 127), bias
-            if name in BY_BANDS:
+            if name not in SMOOTH:
                 self.formulas[name] = [
                     (
                         whole_weights(weights[f"scales.{name}.formulas.{step}.own"]),
@@ -225,10 +239,10 @@ class Parser:
     def side(self, name: str, now: dict[str, Integers]) -> Integers:
         """``now``: magnitudes."""
         before = busy(blocks(self.past["luma"]))
-        if name == "motion":
+        if name in SMOOTH:
             return before
-        if name == "motion_detail":
-            return np.concatenate((logarithm(now["motion"]), before))
+        if name.endswith("_detail"):
+            return np.concatenate((logarithm(now[name.removesuffix("_detail")]), before))
         moved = busy(np.concatenate((now["motion"], now["motion_detail"])))
         if name == "luma":
             then = busy(np.concatenate((self.past["motion"], self.past["motion_detail"])))
@@ -251,7 +265,7 @@ class Parser:
         self, name: str, step: int, side: Integers, now: Integers, values: Integers
     ) -> tuple[Integers, Integers]:
         """Predictions and indices of the step's channels."""
-        if name in BY_BANDS:
+        if name not in SMOOTH:
             return self.step_of_bands(name, step, side, now)
         before = self.past[name]
         activity = before.sum(0, keepdims=True)
@@ -284,7 +298,8 @@ class Parser:
         coder = RangeDecoder(payload)
         now: dict[str, Integers] = {}
         result: dict[str, Integers] = {}
-        for name, (_, size, *_, groups, lowest) in PLANES.items():
+        for name in self.names:
+            _, size, *_, groups, lowest = PLANES[name]
             group = np.array(
                 [
                     min(groups - 1, int(math.log2(f + 1) * groups / math.log2(2 * size))) - lowest
@@ -311,18 +326,24 @@ class Parser:
         self.past = now
         return result
 
+    def after_p(self, past: dict[str, Integers]) -> None:
+        """Of B frames: what they know after a P frame that sent these magnitudes."""
+        if not any(plane.any() for plane in self.past.values()):
+            self.past = self.past | past
+
 
 def trained_a_little(codec: PFrameCodec) -> PFrameCodec:
     """As training may leave it: the scale network says something, levels of 0 among it."""
     torch.manual_seed(1)
     with torch.no_grad():
-        for name, parameter in codec.prior.named_parameters():
+        named = [one for prior in codec.priors() for one in prior.named_parameters()]
+        for name, parameter in named:
             parameter.add_(0.15 * torch.randn_like(parameter))
             if "formulas" in name:
                 parameter[0, 0] = 9  # above the largest; noise has put others below 0
             if name.endswith(".bias") and ("out" in name or "leave" in name):
                 parameter.add_(15 * torch.randn_like(parameter) - 20)
-    codec.prior.bake()
+    codec.bake()
     return codec
 
 
@@ -357,3 +378,53 @@ def test_a_decoder_from_the_specification_reads_every_symbol(what: str) -> None:
     assert (unsent > 0) == what.startswith("trained")
     assert (escaped > 100) == what.endswith("escapes")
     assert predicted > 0
+
+
+@pytest.mark.parametrize("what", ["untrained", "trained", "trained escapes"])
+def test_it_reads_every_symbol_of_b_frames_too(what: str) -> None:
+    codec = PFrameCodec()
+    if what.startswith("trained"):
+        trained_a_little(codec)
+    make, width, rate = (noise, 64, 63) if what.endswith("escapes") else (panned_texture, 128, 50)
+    height, padded_height = 72, 80
+    frames = make(size=(width, height), frames=10)
+    shown = [to_planes(frames[n]) for n in (0, 1, 3, 4, 8, 9)]  # of no steady motion
+    pictures, known = PictureMemory(codec), SymbolMemory(codec)
+    pictures.begin(shown[0])
+    known.begin(height, width)
+    parsers = {
+        kind: Parser(
+            {name: tensor.numpy() for name, tensor in codec.prior_of(kind).state_dict().items()},
+            padded_height,
+            width,
+            names,
+        )
+        for kind, names in ((FrameKind.P, OF_P), (FrameKind.B, OF_B))
+    }
+    back = 0
+    for place in group_order(len(shown), 4)[1:]:
+        kind = FrameKind.P if place.future is None else FrameKind.B
+        prior, tables = codec.prior_of(kind), known.tables(kind)
+        with torch.no_grad():
+            coded = code_frame(
+                codec,
+                shown[place.number],
+                State(pictures.of(place), known.past(FrameKind.P), known.past(FrameKind.B)),
+                torch.tensor([rate]),
+                table_costs(prior, tables),
+            )
+        collected = symbols.collect(prior, coded.sent, coded.fine)
+        payload, _ = symbols.write(tables, collected)
+        known.add(kind, coded.sent, symbols.adapt(tables, collected))
+        pictures.add(place, coded.state.reference)
+        read = parsers[kind].frame(payload)
+        assert list(read) == [plane.name for plane in prior.planes]
+        for name, plane in read.items():
+            rows, columns = plane.shape[1:]
+            values = coded.symbols[name][..., :rows, :columns]
+            np.testing.assert_array_equal(plane, values[0].numpy())
+        if kind is FrameKind.P:
+            parsers[FrameKind.B].after_p(parsers[FrameKind.P].past)
+        else:
+            back += int(coded.sent["motion_back"].abs().sum())
+    assert back > 0

@@ -241,8 +241,12 @@ def test_training_starts_from_any_weights(data: Path, tmp_path: Path) -> None:
         begun = CodecTraining(init_from=file)
         assert same(begun.codec.state_dict(), states["codec"])
         assert same(begun.ema.state_dict(), states["ema"])
-    with pytest.raises(DvcError, match="another network") as refused:
+    with pytest.raises(DvcError, match="another network"):
         CodecTraining(network="dvc2019", init_from=own)
+    old = {name: p for name, p in states["codec"].items() if "between" not in name}
+    torch.save({"codec": old, "ema": old}, plain)
+    with pytest.raises(DvcError, match="another network: Missing") as refused:
+        CodecTraining(init_from=plain)
     assert len(str(refused.value)) < 300 and str(refused.value).endswith("…")
 
 
