@@ -204,6 +204,26 @@ def test_a_cut_file_shows_all_frames_that_are_whole(
             assert one.frame.picture.equals(recon[last])
 
 
+def test_an_i_frame_inside_a_group_begins_anew(
+    coded: Path, tmp_path: Path, model: Model, recon: list[Picture]
+) -> None:
+    """No encoder of ours makes such a file, but it is one."""
+    with Reader(coded / "v.dvc") as reader:
+        first, second = reader.read_gop(0), reader.read_gop(1)
+        frames = [
+            replace(frame, display_index=2 + display_number(first, n), pts=frame.pts + 2)
+            for n, frame in enumerate(first.frames)
+        ]
+        begun = tuple(replace(frame, pts=n) for n, frame in enumerate(second.frames))
+        with Writer(tmp_path / "v.dvc", reader.header) as writer:
+            writer.write_gop(Gop(0, (*begun, *frames)))
+    shown = shown_of(tmp_path / "v.dvc", model)
+    assert [one.frame.pts for one in shown] == list(range(FRAMES))
+    for one, picture in zip(shown, (*recon[12:], *recon[:12]), strict=True):
+        assert one.exact and one.frame.picture.equals(picture)
+    assert [f.exact for f in look_into(tmp_path / "v.dvc", model)] == [True] * FRAMES
+
+
 class Killed(Exception):
     """Stands for whatever stops an encoder."""
 
