@@ -92,7 +92,9 @@ def main() -> None:
     for name, frames in (s.split(":") for s in given.sequences.split(",")):
         rows = []
         for lagrangian in given.lambdas.split(","):
-            p = measure(model, given.data / f"{name}.mp4", int(frames), float(lagrangian), given.between)
+            p = measure(
+                model, given.data / f"{name}.mp4", int(frames), float(lagrangian), given.between
+            )
             rows.append([p.bits_per_pixel, p.psnr, p.cost])
         results[name] = rows
         line = f"{name:16s}" + "  ".join(f"{r:.4f} {q:.2f} {j:.4f}" for r, q, j in rows)

@@ -19,7 +19,7 @@ from dvc_codec.codec import p_frame, symbols
 from dvc_codec.codec.decoder import FrameDecoder, FrameParser
 from dvc_codec.codec.encoder import FrameEncoder
 from dvc_codec.codec.model import Model
-from dvc_codec.container import Header, Reader, places
+from dvc_codec.container import Header, Reader, group_order, places
 from dvc_codec.video import open_video
 
 
@@ -77,7 +77,7 @@ class Stopwatch:
 
 @dataclass
 class Stages:
-    """Median milliseconds of every stage of a P frame, and the decoder's convolutions."""
+    """Median milliseconds of every stage of a P frame (decoded: or B), and the convolutions."""
 
     encode: dict[str, float] = field(default_factory=dict)
     decode: dict[str, float] = field(default_factory=dict)
@@ -93,7 +93,10 @@ def measure(model: Model, source: Path, coded: Path, lagrangian: float, frames: 
     encoder = FrameEncoder(model, lagrangian)
     stages.encode = _median_stages(
         model,
-        [lambda frame=frame: encoder.encode(frame, intra=False) for frame in pictures],  # type: ignore[misc]
+        [
+            lambda frame=frame, place=place: encoder.encode(frame, place)  # type: ignore[misc]
+            for place, frame in zip(group_order(len(pictures), 1), pictures, strict=True)
+        ],
     )
     with Reader(coded) as opened:
         header, gop = opened.header, opened.read_gop(0)
@@ -119,6 +122,7 @@ def _median_stages(model: Model, frames: list[Callable[[], object]]) -> dict[str
     watch.watch("motion: transform", network, "motion_latents")
     watch.watch("predict: warp", network, "predict")
     watch.watch("predict: network", network.compensation, "forward")
+    watch.watch("predict: network", network.compensation_between, "forward")
     watch.watch("residual: transform", network, "residual_latents")
     watch.watch("loop filter: inverse transform", network, "finish")
     watch.watch("loop filter: network", network.filter, "forward")

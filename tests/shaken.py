@@ -12,11 +12,11 @@ def shaken(codec: PFrameCodec) -> PFrameCodec:
     torch.manual_seed(2)
     with torch.no_grad():
         for name, parameter in codec.named_parameters():
-            if name.startswith("prior.") and name.endswith("out.bias"):
+            if name.startswith(("prior.", "prior_between.")) and name.endswith("out.bias"):
                 parameter.add_(15 * torch.randn_like(parameter) - 15)
             elif "transform" not in name and "luma." not in name and "chroma." not in name:
                 parameter.add_(0.02 * torch.randn_like(parameter))
-    codec.prior.bake()
+    codec.bake()
     return codec
 
 
@@ -27,7 +27,8 @@ def narrow() -> PFrameCodec:
     codec = build("dvc", dict.fromkeys(("quarter", "eighth", "sixteenth", "features", "flow"), 4))
     numbers = np.random.RandomState(5)
     with torch.no_grad():
-        for name, parameter in codec.named_parameters():
+        # B frames' last: those of P frames came before them
+        for name, parameter in sorted(codec.named_parameters(), key=lambda n: "between" in n[0]):
             if parameter.dim() == 4 and not name.endswith((".analysis", ".synthesis")):
                 starts_at_zero = not parameter.any()
                 spread = 0.02 if starts_at_zero else 0.7 * parameter[0].numel() ** -0.5
@@ -37,5 +38,5 @@ def narrow() -> PFrameCodec:
                 continue
             drawn = spread * numbers.standard_normal(tuple(parameter.shape))
             parameter.copy_(torch.from_numpy(drawn))
-    codec.prior.bake()
+    codec.bake()
     return codec

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from dvc_codec.cli.frame_table import FrameTable
 from dvc_codec.cli.interrupt import check
 from dvc_codec.cli.options import (
+    MOST_B_FRAMES,
     STANDARD,
     Commands,
     Options,
+    add_b_frames,
     add_common,
     add_part,
     check_distinct,
@@ -76,10 +78,11 @@ def add_to(commands: Commands) -> None:
 
 
 def add_search(parser: Options) -> None:
-    """--gop, --preset, --intra, --no-scene-cuts."""
+    """--gop, --b-frames, --preset, --intra, --no-scene-cuts."""
     parser.add_argument(
         "--gop", type=int, metavar="N", help="longest group of pictures (default: 32)"
     )
+    add_b_frames(parser)
     parser.add_argument(
         "--preset",
         choices=PRESETS,
@@ -126,6 +129,7 @@ def run(arguments: argparse.Namespace) -> None:
         frames=frames_wanted(arguments, lambda: source_rate(arguments, raw)),
         intra=arguments.intra or PRESETS[arguments.preset or "medium"],
         scene_cuts=not arguments.no_scene_cuts,
+        between=MOST_B_FRAMES if arguments.b_frames is None else arguments.b_frames,
         convert=arguments.convert,
         raw=raw,
     )
@@ -159,6 +163,7 @@ def run(arguments: argparse.Namespace) -> None:
             frames=part.frames,
             intra=part.intra,
             scene_cuts=part.scene_cuts,
+            between=part.between,
             convert=part.convert,
             sound=arguments.sound,
             resume=arguments.resume,

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dvc_codec.cli.options import Commands, add_many, number
+from dvc_codec.cli.options import Commands, add_b_frames, add_many, number
 from dvc_codec.errors import CannotWrite, DvcError, FileMissing, UsageError
 
 
@@ -35,6 +35,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--gop", type=int, default=32, metavar="N", help="longest group of pictures (default: 32)"
     )
+    add_b_frames(parser)
     parser.add_argument(
         "--intra", choices=("auto", "hevc", "av1"), default="auto", help="codec of the I frames"
     )
@@ -54,6 +55,8 @@ def run(arguments: argparse.Namespace) -> None:
     settings = ["--lambda", f"{arguments.lagrangian:g}", "--gop", str(arguments.gop)]
     settings += ["--intra", arguments.intra, "--threads", "1", "--quiet", "--json"]
     settings += ["--model", str(arguments.model)] if arguments.model else []
+    if arguments.b_frames is not None:
+        settings += ["--b-frames", str(arguments.b_frames)]
     jobs = []
     for source, target in left:
         try:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # torch takes two seconds to import: not for --help or for a 
     from dvc_codec.codec.model import Model
 
 STANDARD = "-"  # standard input or output
+MOST_B_FRAMES = 7  # in a row: codec.order.MOST_BETWEEN, which is not imported for --help
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 Options: TypeAlias = "argparse._ActionsContainer"  # a parser, or a group of its options
 
@@ -246,6 +247,30 @@ def at_least_one(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"found {text}, expected 1 or more")
     return value
+
+
+def b_frames(text: str) -> int:
+    """How many B frames in a row.
+
+    >>> b_frames("0"), b_frames("7")
+    (0, 7)
+    """
+    if not re.fullmatch(r"\d+", text) or int(text) > MOST_B_FRAMES:
+        raise argparse.ArgumentTypeError(
+            f"found {text}, expected a whole number from 0 to {MOST_B_FRAMES}"
+        )
+    return int(text)
+
+
+def add_b_frames(parser: Options) -> None:
+    """--b-frames."""
+    parser.add_argument(
+        "--b-frames",
+        type=b_frames,
+        metavar="N",
+        help=f"most B frames in a row, 0 to {MOST_B_FRAMES} (default: {MOST_B_FRAMES}); "
+        "0: none, for low delay",
+    )
 
 
 def bits_per_second(text: str) -> float:

@@ -200,7 +200,8 @@ def encode_file(
         frames: how many to code at most.
         intra: "auto", "best", "hevc" or "av1".
         scene_cuts: start a group where the scene changes.
-        between: the most B frames between two others; 0: none, for low delay.
+        between: the most B frames in a row, 0 to 7; 0: none, for low delay. Weights that have no
+            B frames make none.
         convert: take other pixel formats than 8-bit 4:2:0, and deinterlace.
         sound: carry sound, subtitles and attachments over, byte for byte.
         recon: also write what a decoder will output (.y4m, .mkv, ...).
@@ -218,13 +219,16 @@ def encode_file(
     """
     if not 1 <= gop <= LONGEST_GOP:
         raise OutOfRange(f"GOP of {gop} frames: must be in [1, {LONGEST_GOP}]")
+    if not 0 <= between <= MOST_BETWEEN:
+        raise OutOfRange(f"{between} B frames in a row: must be in [0, {MOST_BETWEEN}]")
     if resume and (recon or str(source) == "-"):
         raise UsageError("a resumed run needs a source file, and cannot write a reconstruction")
     model = model or load_model()
     encoder = FrameEncoder(model, lagrangian, intra, gop)
     summary = Summary()
     begun = time.monotonic()
-    settings = f"{lagrangian:g} {gop} {start} {frames} {intra} {scene_cuts} {between} {convert} {rates_are}"
+    asked = gop, start, frames, intra, scene_cuts, between, convert, rates_are
+    settings = f"{lagrangian:g} {' '.join(map(str, asked))}"
     with ExitStack() as stack:
         reader = stack.enter_context(
             open_source(source, start=start, frames=frames, raw=raw, convert=convert, model=model)

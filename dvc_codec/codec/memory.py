@@ -10,6 +10,7 @@ from torch import Tensor
 from dvc_codec.codec.p_frame import PFrameCodec
 from dvc_codec.container import FrameKind, Place
 from dvc_codec.entropy.tables import Tables
+from dvc_codec.networks.interface import Network
 from dvc_codec.networks.planes import Planes
 
 
@@ -72,12 +73,7 @@ class PictureMemory:
 
     def of(self, place: Place) -> Any:
         """What the frame of a place is predicted from. KeyError where that was never added."""
-        assert place.past is not None, "I frames are predicted from nothing"
-        past, to_past = self._known[place.past], place.number - place.past
-        if place.future is None:
-            return self._network.ahead(past, to_past)
-        future, to_future = self._known[place.future], place.future - place.number
-        return self._network.between(past, future, to_past, to_future)
+        return reference_of(self._network, self._known, place)
 
     def add(self, place: Place, reference: Any) -> None:
         """After a frame. Coding goes from the past to the future: what lies before what this frame
@@ -87,3 +83,12 @@ class PictureMemory:
         assert place.past is not None, "I frames begin a group"
         self._known = {at: known for at, known in self._known.items() if at >= place.past}
         self._known[place.number] = reference
+
+
+def reference_of(network: Network[Any, Any], known: Mapping[int, Any], place: Place) -> Any:
+    """What the P or B frame of a place is predicted from, of the references by their places."""
+    assert place.past is not None, "I frames are predicted from nothing"
+    past, to_past = known[place.past], place.number - place.past
+    if place.future is None:
+        return network.ahead(past, to_past)
+    return network.between(past, known[place.future], to_past, place.future - place.number)

@@ -11,7 +11,14 @@ from dvc_codec.container.chapters import Chapter, chapters_extension, chapters_o
 from dvc_codec.container.hashes import picture_hash
 from dvc_codec.container.hdr import Hdr, hdr_extension, hdr_of
 from dvc_codec.container.header import VERSION, is_dvc
-from dvc_codec.container.order import CodingOrder, Place, display_number, middle_out, places
+from dvc_codec.container.order import (
+    CodingOrder,
+    Place,
+    display_number,
+    group_order,
+    middle_out,
+    places,
+)
 from dvc_codec.container.reader import Reader
 from dvc_codec.container.records import (
     ByteCounts,
@@ -49,6 +56,7 @@ __all__ = [
     "chapters_extension",
     "chapters_of",
     "display_number",
+    "group_order",
     "hdr_extension",
     "hdr_of",
     "is_dvc",

@@ -40,6 +40,21 @@ def middle_out(past: int, future: int) -> list[Place]:
     return [here, *middle_out(past, middle), *middle_out(middle, future)]
 
 
+def group_order(count: int, distance: int) -> list[Place]:
+    """A whole group of ``count`` frames with an anchor every ``distance`` frames and at its end, in
+    coding order.
+
+    >>> [place.number for place in group_order(6, 3)]
+    [0, 3, 1, 2, 5, 4]
+    """
+    order, last = [Place(0)], 0
+    while last < count - 1:
+        anchor = min(last + distance, count - 1)
+        order += [Place(anchor, last), *middle_out(last, anchor)]
+        last = anchor
+    return order
+
+
 class CodingOrder:
     """Says where each frame of a group belongs, given one after the other in coding order.
 

@@ -29,7 +29,7 @@ from dvc_codec.networks.rate import centred, lagrangian, residual_scale
 from dvc_codec.networks.residual import LoopFilter, ResidualAutoencoder
 from dvc_codec.networks.warp import enlarge, smooth, warp, warp_overlapped
 
-# planes of symbols, in coding order; motion back, to the picture that is shown later, only in B frames
+# planes of symbols, in coding order; B frames have motion back, to the picture that is shown later
 MOTION, MOTION_DETAIL, LUMA, CHROMA = "motion", "motion_detail", "luma", "chroma"
 MOTION_BACK, MOTION_BACK_DETAIL = "motion_back", "motion_back_detail"
 # An error of one motion of two is halved in the mean of what they fetch. Theory says a quarter of a
@@ -142,9 +142,7 @@ class PFrameNetwork(nn.Module):
         """The reference of a P frame that is ``distance`` frames on."""
         return replace(reference, distance=torch.full_like(reference.span, distance))
 
-    def between(
-        self, past: Reference, future: Reference, to_past: int, to_future: int
-    ) -> Between:
+    def between(self, past: Reference, future: Reference, to_past: int, to_future: int) -> Between:
         """The reference of a B frame, so many frames away from each."""
         return Between(past, future, to_past, to_future)
 
@@ -160,25 +158,30 @@ class PFrameNetwork(nn.Module):
         weight = self.motion.weight(current.luma)
         details = torch.repeat_interleave(weight, self.motion.detail_channels // 2, 1)
 
-        def latents(picture: Planes, expected: Tensor) -> tuple[Tensor, Tensor]:
-            flow = self.flow(picture.luma, current.luma, expected, lam)
+        def latents(picture: Planes, luma: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
+            flow = self.flow(picture.luma, luma, expected, lam)
             return self.motion.analyse(flow, expected, rate_index)
 
         def left(detail: Tensor, means: Tensor) -> Tensor:
             return detail - self.motion.expected_detail(means, rate_index)
 
         if isinstance(reference, Reference):
-            means, detail = latents(reference.picture, self._expected(reference))
+            means, detail = latents(reference.picture, current.luma, self._expected(reference))
             return {
                 MOTION: Latents(means, weight),
                 MOTION_DETAIL: Latents(lambda symbols: left(detail, symbols[MOTION]), details),
             }
-        means, detail = latents(reference.past.picture, self._expected_between(reference))
+        means, detail = latents(
+            reference.past.picture, current.luma, self._expected_between(reference)
+        )
         back: list[tuple[Tensor, Tensor]] = []  # known once the motion to the past is
 
         def means_back(symbols: Mapping[str, Tensor]) -> Tensor:
             flow = self._flow(reference, symbols, rate_index)
-            back.append(latents(reference.future.picture, _mirrored(flow, reference)))
+            # of the mean of two, the second is to make good what the first one fetched wrong
+            earlier = warp_overlapped(reference.past.picture.luma, flow.detach(), GRID)
+            luma = 2 * current.luma - earlier
+            back.append(latents(reference.future.picture, luma, _mirrored(flow, reference)))
             return back[0][0]
 
         return {
@@ -220,9 +223,7 @@ class PFrameNetwork(nn.Module):
         if not self.warp_gradients:
             flow = flow.detach()
             pictures = reference.picture.detach(), reference.older.detach(), reference.flow.detach()
-            reference = replace(
-                reference, picture=pictures[0], older=pictures[1], flow=pictures[2]
-            )
+            reference = replace(reference, picture=pictures[0], older=pictures[1], flow=pictures[2])
         warped = _compensate(reference.picture, flow, "overlapped")
         # the motion of the frame before, fetched along this one: where the pixel was two frames ago
         older = _compensate(reference.older, flow + warp(reference.flow, flow), "bilinear")
@@ -257,7 +258,8 @@ class PFrameNetwork(nn.Module):
         )
         past, future = reference.past.picture, reference.future.picture
         if not self.warp_gradients:
-            flow, back, past, future = (x.detach() for x in (flow, back, past, future))
+            flow, back = flow.detach(), back.detach()
+            past, future = past.detach(), future.detach()
         earlier = _compensate(past, flow, "overlapped")
         later = _compensate(future, back, "overlapped")
         mean = Planes(*((a + b) / 2 for a, b in zip(earlier, later, strict=True)))
@@ -308,9 +310,7 @@ class PFrameNetwork(nn.Module):
         picture = round_to_bytes(unpack(packed))
         one = rate_index.new_ones(len(picture.luma), 1, 1, 1, dtype=torch.float32)
         span = one * reference.to_past if isinstance(reference, Between) else reference.distance
-        return Reference(
-            picture, reference.picture, prediction.flow, plain(features), span, one
-        )
+        return Reference(picture, reference.picture, prediction.flow, plain(features), span, one)
 
 
 def _mirrored(flow: Tensor, reference: Between) -> Tensor:

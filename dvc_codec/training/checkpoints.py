@@ -76,6 +76,17 @@ def read_weights(path: Path) -> tuple[Weights, Weights]:
     return _under(state, "codec."), _under(state, "ema.")
 
 
+def misfit(error: RuntimeError, most: int = 200) -> str:
+    """What torch says of weights that do not fit, in a line of so many characters at most: it names
+    every key that is missing.
+
+    >>> misfit(RuntimeError("Error:\\n    Missing key(s): a, b, c"), 18)
+    'Missing key(s): a…'
+    """
+    text = str(error).splitlines()[-1].strip()
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def network_of(path: Path) -> dict[str, Any]:
     """What a checkpoint says of its network: {"network": name, sizes...}; {} if it says nothing."""
     said: dict[str, Any] = read(path).get("network", {}) if path.suffix != ".safetensors" else {}

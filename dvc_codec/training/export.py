@@ -14,14 +14,14 @@ from dvc_codec.codec import symbols
 from dvc_codec.codec.importance import rate_shift
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import has_fast_bfloat16, save_model
-from dvc_codec.codec.order import DISTANCES, places
+from dvc_codec.codec.order import DISTANCES
 from dvc_codec.codec.p_frame import PFrameCodec, State, code_frame, table_costs
 from dvc_codec.codec.registry import build, describe
-from dvc_codec.container import FrameKind
+from dvc_codec.container import FrameKind, group_order
 from dvc_codec.entropy.tables import ONE, Counts
 from dvc_codec.errors import CannotWrite, OutOfRange, WrongModel
 from dvc_codec.networks.rate import ENCODER_TRADE, RATES, lambda_at
-from dvc_codec.training.checkpoints import network_of, read, read_weights
+from dvc_codec.training.checkpoints import misfit, network_of, read, read_weights
 from dvc_codec.training.clips import load_shards, split
 from dvc_codec.training.crops import batch, whole
 from dvc_codec.training.intra_frames import hevc_intra
@@ -59,8 +59,7 @@ def load_checkpoint(path: Path, network: str | None = None) -> PFrameCodec:
     try:
         codec.load_state_dict(read_weights(path)[1])
     except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise WrongModel(f"{path}: not weights of the network {name}: {reason}") from error
+        raise WrongModel(f"{path}: not weights of the network {name}: {misfit(error)}") from error
     for parameter in codec.parameters():
         parameter.requires_grad_(False)
     codec.network.fast = has_fast_bfloat16()
@@ -79,10 +78,10 @@ def count_symbols(
     random = np.random.default_rng(seed)
     seen: dict[FrameKind, dict[str, Counts]] = {}
     pictures, memory = PictureMemory(codec), SymbolMemory(codec)
-    distances = (*DISTANCES, 1) if codec.prior_between else (1,)
+    distances = DISTANCES if codec.prior_between else (1,)
     for clip in clips:
         rate, distance = int(random.integers(64)), int(random.choice(distances))
-        first, *others = places(len(clip), distance)
+        first, *others = group_order(len(clip), distance)
         pictures.begin(batch([hevc_intra(*split(clip[first.number]), lambda_at(rate))]))
         memory.begin(clip.shape[1] * 2 // 3, clip.shape[2])
         for place in others:

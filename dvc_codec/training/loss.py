@@ -1,15 +1,18 @@
 """The loss: lambda D + R, per sample, over a roll-out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from dvc_codec.codec.importance import rate_shift
+from dvc_codec.codec.memory import reference_of
 from dvc_codec.codec.p_frame import Coded, PFrameCodec, State, code_frame
+from dvc_codec.container import group_order
 from dvc_codec.networks.planes import Planes
-from dvc_codec.networks.rate import lagrangian
+from dvc_codec.networks.rate import RATES, lagrangian
 
 # What Measured.values holds, in order
 COLUMNS = ("rd", "motion", "residual", "psnr_warped", "psnr_predicted", "psnr")
@@ -25,7 +28,10 @@ class Loss:
         warp: share of the warped reference's distortion that is added; it reaches what is learned
             only with gradients through the warp.
         metric: D. "mse": (6 MSE_Y + MSE_U + MSE_V) / 8; "ms-ssim": 1 - MS-SSIM of Y.
-        frames: weight of lambda D per frame of the roll-out, repeated: a hierarchy of qualities.
+        frames: weight of lambda D per P frame of the roll-out, by its number in display order,
+            repeated: a hierarchy of qualities. B frames have 1.
+        distances: of anchors (I and P frames) in a roll-out, one a step, in turn; more than 1: with
+            B frames between.
         through_time: let gradients of later frames reach earlier ones through the state.
     """
 
@@ -34,6 +40,7 @@ class Loss:
     metric: Literal["mse", "ms-ssim"] = "mse"
     frames: Sequence[float] = (1.0,)
     through_time: bool = True
+    distances: Sequence[int] = (1,)
 
 
 def distortion(a: Planes, b: Planes) -> Tensor:
@@ -95,21 +102,33 @@ def rollout_loss(
     rate: Tensor,
     prediction_weight: float = 0.0,
     loss: Loss | None = None,
+    distance: int = 1,
 ) -> tuple[Measured, State]:
-    """Code ``pictures`` from ``state`` on.
+    """Code ``pictures`` from ``state`` on. -> what came of it, and the state after the last.
 
-    ``prediction_weight`` is that of a :class:`Loss` with nothing else said.
+    ``prediction_weight`` is that of a :class:`Loss` with nothing else said; ``distance``: from one
+    anchor to the next, with B frames between.
     """
     what = loss or Loss(prediction=prediction_weight)
-    lam = lagrangian(rate)
     metric = distortion if what.metric == "mse" else one_minus_ms_ssim
     losses, rows = [], []
-    for number, picture in enumerate(pictures):
-        coded = code_frame(codec, picture, state, rate)
+    known = {0: state.reference}
+    for place in group_order(len(pictures) + 1, distance)[1:]:
+        assert place.past is not None
+        picture = pictures[place.number - 1]
+        if distance > 1:
+            reference = reference_of(codec.network, known, place)
+            index = (rate + rate_shift(place, distance, len(pictures))).clamp(0, RATES - 1)
+        else:
+            reference, index = known[place.past], rate
+        lam = lagrangian(index)
+        coded = code_frame(codec, picture, replace(state, reference=reference), index)
         motion, residual = bits_per_pixel(coded, picture)
         decoded = coded.state.reference.picture
         d = metric(decoded, picture)
-        weight = lam * what.frames[number % len(what.frames)]
+        weight = lam
+        if place.future is None:
+            weight = lam * what.frames[(place.number - 1) % len(what.frames)]
         total = weight * d + motion + residual
         predicted = metric(coded.prediction.picture, picture)
         total = total + weight * what.prediction * predicted
@@ -125,9 +144,11 @@ def rollout_loss(
                 torch.stack([x.mean() for x in (rd, motion, residual, warped, seen, error)])
             )
         state = coded.state if what.through_time else coded.state.detach()
+        known[place.number] = state.reference
     m = torch.stack(rows).mean(0)
     values = torch.cat((m[:3], -10 * m[3:].clamp(min=1e-9).log10()))
-    return Measured(torch.stack(losses).mean(), values), state
+    final = replace(state, reference=known[len(pictures)])
+    return Measured(torch.stack(losses).mean(), values), final
 
 
 def bits_per_pixel(coded: Coded, picture: Planes) -> tuple[Tensor, Tensor]:

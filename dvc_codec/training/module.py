@@ -15,7 +15,7 @@ from dvc_codec.codec.registry import build
 from dvc_codec.errors import DvcError
 from dvc_codec.networks.blocks import use_channels_last
 from dvc_codec.networks.rate import ENCODER_TRADE, TRADE
-from dvc_codec.training.checkpoints import read_weights
+from dvc_codec.training.checkpoints import misfit, read_weights
 from dvc_codec.training.data import ReplayData
 from dvc_codec.training.loss import COLUMNS, Loss, Measured, rollout_loss
 from dvc_codec.training.optimisation import (
@@ -96,7 +96,7 @@ class CodecTraining(pl.LightningModule):
         self.settings, self.loss = {"network": network, **(network_config or {})}, loss
         self.rates = learning_rate, last_learning_rate, warm_up
         self.slow, self.quick, self.bake = slow, quick, bake
-        self.freeze_parts = (*freeze, "prior.") if bake else tuple(freeze)
+        self.freeze_parts = (*freeze, "prior.", "prior_between.") if bake else tuple(freeze)
         self.decay, self.gradient_clip = ema, gradient_clip
         self.fast, self.compile_networks = fast, compile_networks
         self.log_every, self.pictures_every = log_every, pictures_every
@@ -133,9 +133,7 @@ class CodecTraining(pl.LightningModule):
             try:
                 module.load_state_dict(state)
             except RuntimeError as error:
-                raise DvcError(
-                    f"init_from: weights of another network: {str(error).splitlines()[-1].strip()}"
-                ) from error
+                raise DvcError(f"init_from: weights of another network: {misfit(error)}") from error
 
     @property
     def data(self) -> ReplayData:
@@ -149,10 +147,10 @@ class CodecTraining(pl.LightningModule):
     def on_fit_start(self) -> None:
         if self.bake:
             self.codec.bake()
-            self.ema.prior.bake()
+            self.ema.bake()
         self._set_precision()
         if self.compile_networks:
-            for part in ("compensation", "filter"):
+            for part in ("compensation", "compensation_between", "filter"):
                 module = getattr(self.codec.network, part, None)
                 if isinstance(module, nn.Module):
                     module.compile()
@@ -183,7 +181,12 @@ class CodecTraining(pl.LightningModule):
         pool = self.data.pool
         taken = pool.take(self.data.local_batch)
         measured, state = rollout_loss(
-            self.codec, taken.pictures, taken.state, taken.rates, loss=self.loss
+            self.codec,
+            taken.pictures,
+            taken.state,
+            taken.rates,
+            loss=self.loss,
+            distance=self.loss.distances[step % len(self.loss.distances)],
         )
         optimiser.zero_grad(set_to_none=True)  # type: ignore[union-attr]
         self.manual_backward(measured.loss)

@@ -1,5 +1,7 @@
 """Everything learned starts as a correction that is zero, and can learn."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -34,7 +36,7 @@ def some_reference(network: PFrameNetwork, picture: Planes) -> Reference:
     """One in the middle of a sequence: it has moved, and features are not zero."""
     start = network.start(picture)
     flow = torch.full_like(start.flow, 0.3)
-    return Reference(picture, picture, flow, torch.randn_like(start.features))
+    return replace(start, flow=flow, features=torch.randn_like(start.features))
 
 
 def some_symbols(height: int = 64, width: int = 128) -> dict[str, Tensor]:

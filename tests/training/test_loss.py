@@ -1,13 +1,17 @@
 """lambda D + R as design.md has it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from dvc_codec.codec.importance import rate_shift
 from dvc_codec.codec.p_frame import PFrameCodec, code_frame
 from dvc_codec.codec.pictures import to_planes
+from dvc_codec.container import Place
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import lagrangian
-from dvc_codec.training.loss import distortion, rollout_loss
+from dvc_codec.training.loss import Loss, distortion, rollout_loss
 from tests.moving import panned_texture
 
 
@@ -56,3 +60,72 @@ def test_the_prediction_s_weight_adds_its_distortion() -> None:
     predicted = code_frame(codec, second, codec.start(first), rate).prediction.picture
     expected = float(lagrangian(rate)) ** 0.5 * float(distortion(predicted, second).detach())
     assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("distance", [2, 4])
+@pytest.mark.parametrize("warp_gradients", [False, True])
+def test_b_frames_learn_and_the_state_is_the_last_anchor_s(
+    distance: int, warp_gradients: bool
+) -> None:
+    torch.manual_seed(1)
+    codec = PFrameCodec()
+    codec.network.warp_gradients = warp_gradients
+    first, *others = (to_planes(p) for p in panned_texture(size=(64, 64), frames=5))
+    rate = torch.tensor([50])
+    what = Loss(prediction=0.1, frames=(1.0, 1.0, 1.0, 3.0))
+    measured, state = rollout_loss(
+        codec, others, codec.start(first), rate, loss=what, distance=distance
+    )
+    measured.loss.backward()
+    for part in (codec.network.compensation_between, codec.prior_between):
+        gradients = [p.grad for p in part.parameters() if p.grad is not None]
+        assert all(bool(g.isfinite().all()) for g in gradients)
+        assert any(bool(g.any()) for g in gradients)
+    gradients = [p.grad for p in codec.parameters() if p.grad is not None]
+    assert all(bool(g.isfinite().all()) for g in gradients)
+    with torch.no_grad():  # anchors alone, which B frames must not change
+        alone = codec.start(first)
+        for number in range(distance, 5, distance):
+            ahead = codec.network.ahead(alone.reference, distance)
+            index = rate + rate_shift(Place(number, number - distance), distance, 4)
+            coded = code_frame(codec, others[number - 1], replace(alone, reference=ahead), index)
+            alone = coded.state
+    assert torch.equal(state.reference.picture.luma, alone.reference.picture.luma)
+    assert torch.equal(state.reference.span, torch.full((1, 1, 1, 1), float(distance)))
+    assert all(torch.equal(state.past[name], plane) for name, plane in alone.past.items())
+    assert set(state.between) > set(state.past)
+
+
+def test_a_roll_out_that_distances_do_not_divide_ends_with_a_nearer_anchor() -> None:
+    torch.manual_seed(1)
+    codec = PFrameCodec()
+    first, *others = (to_planes(p) for p in panned_texture(size=(64, 64), frames=4))
+    with torch.no_grad():
+        _, state = rollout_loss(codec, others, codec.start(first), torch.tensor([50]), distance=2)
+    assert float(state.reference.span) == 1
+    error = distortion(state.reference.picture, others[-1])
+    assert float(error) < float(distortion(first, others[-1]))
+
+
+def test_gradients_stay_in_their_frame_unless_they_may_go_through_time() -> None:
+    """Of an anchor's features, which B frames are given."""
+    gradients = []
+    for through_time in (False, True):
+        torch.manual_seed(1)
+        codec = PFrameCodec()
+        with torch.no_grad():  # corrections that are zero let no gradient through
+            for parameter in codec.network.parameters():
+                parameter.add_(0.01 * torch.randn_like(parameter))
+        first, *others = (to_planes(p) for p in panned_texture(size=(64, 64), frames=3))
+        what = Loss(frames=(1.0, 0.0), through_time=through_time)
+        measured, _ = rollout_loss(
+            codec, others, codec.start(first), torch.tensor([50]), loss=what, distance=2
+        )
+        measured.loss.backward()
+        gradients.append([p.grad for p in codec.network.filter.parameters()])
+    apart = [
+        not torch.equal(a, b)
+        for a, b in zip(*gradients, strict=True)
+        if a is not None and b is not None
+    ]
+    assert any(apart)

@@ -18,7 +18,7 @@ from dvc_codec.training import checkpoints
 from dvc_codec.training import module as trainer
 from dvc_codec.training.checkpoints import read_weights
 from dvc_codec.training.keeper import Keeper
-from dvc_codec.training.loss import rollout_loss
+from dvc_codec.training.loss import Loss, rollout_loss
 from dvc_codec.training.module import CodecTraining, Diverged
 from dvc_codec.training.optimisation import parameter_groups
 from tests.moving import panned_texture
@@ -83,6 +83,30 @@ def test_a_stopped_training_ends_with_the_weights_of_one_that_was_not(
     assert ours["step"] == theirs["step"] == 6
     assert same(ours["state_dict"], theirs["state_dict"])
     assert len(list((tmp_path / "a").glob("pool-*.pt"))) == 1
+
+
+def test_distances_take_turns_and_sequences_go_on(data: Path, tmp_path: Path) -> None:
+    """Steps with and without B frames, stopped and resumed between them: as if never stopped."""
+    options: dict[str, Any] = {"loss": Loss(distances=(2, 1))}
+    settings: dict[str, Any] = {"rollout": 2}
+    module = train(small_data(data, **settings), tmp_path / "whole", 4, **options)
+    assert module.skipped == 0
+    before = CodecTraining().codec
+    changed = {
+        part: any(
+            not torch.equal(p, before.get_parameter(name))
+            for name, p in module.codec.named_parameters()
+            if name.startswith(part)
+        )
+        for part in ("network.compensation_between.", "prior_between.", "prior.")
+    }
+    assert all(changed.values()), changed
+    stopped = {**options, "callbacks": (Stop(1),)}
+    train(small_data(data, **settings), tmp_path / "a", 4, **stopped)
+    assert checkpoint(tmp_path / "a")["step"] == 1
+    train(small_data(data, **settings), tmp_path / "a", 4, resume=True, **options)
+    ours, theirs = checkpoint(tmp_path / "a"), checkpoint(tmp_path / "whole")
+    assert same(ours["state_dict"], theirs["state_dict"])
 
 
 def test_without_its_pool_it_goes_on_too(data: Path, tmp_path: Path) -> None:
@@ -191,11 +215,12 @@ def test_validation_is_of_whole_sequences_by_loss_and_bytes(data: Path, tmp_path
 
 
 def test_baked_integers_stay(data: Path, tmp_path: Path) -> None:
-    """Stage 4: the entropy model's weights are integers before and after."""
+    """The last stage: the entropy model's weights are integers before and after."""
     module = train(small_data(data), tmp_path, 2, bake=True)
     weight = module.codec.prior.scale("chroma").enter[0].weight.detach() * 128
     assert torch.equal(weight, weight.round())
-    assert not any(p.requires_grad for p in module.codec.prior.parameters())
+    for prior in module.codec.priors():
+        assert not any(p.requires_grad for p in prior.parameters())
 
 
 def test_noise_becomes_hard(data: Path, tmp_path: Path) -> None:
@@ -216,8 +241,9 @@ def test_training_starts_from_any_weights(data: Path, tmp_path: Path) -> None:
         begun = CodecTraining(init_from=file)
         assert same(begun.codec.state_dict(), states["codec"])
         assert same(begun.ema.state_dict(), states["ema"])
-    with pytest.raises(DvcError, match="another network"):
+    with pytest.raises(DvcError, match="another network") as refused:
         CodecTraining(network="dvc2019", init_from=own)
+    assert len(str(refused.value)) < 300 and str(refused.value).endswith("…")
 
 
 def test_dvc2019_trains_with_the_same_module(data: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The replay pool: sequences go on, end, and look the same to luma and chroma."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from dvc_codec.errors import OutOfRange
 from dvc_codec.networks.planes import Planes
 from dvc_codec.training.crops import Window, batch, crop, crops, gather
 from dvc_codec.training.intra_frames import IntraBank
+from dvc_codec.training.loss import rollout_loss
 from dvc_codec.training.replay import Draw, ReplayPool, select
 from tests.training.clips import moving_clips
 
@@ -49,7 +50,8 @@ def gone_on(state: State, picture: Planes) -> State:
     """The state after ``picture`` in a codec without loss."""
     kind = type(state.reference)
     kept = {f.name: getattr(state.reference, f.name) for f in fields(state.reference)}
-    return State(kind(**{**kept, "picture": picture, "older": kept["picture"]}), state.past)
+    reference = kind(**{**kept, "picture": picture, "older": kept["picture"]})
+    return replace(state, reference=reference)
 
 
 def same(a: Planes, b: Planes) -> bool:
@@ -88,6 +90,39 @@ def test_what_was_put_is_what_is_taken_next() -> None:
             last[number] = Planes(*(p[place : place + 1] for p in taken.pictures[-1]))
         sequences.put(taken, gone_on(taken.state, taken.pictures[-1]))
     assert met > 10 and begun > 8  # sequences go on, and end
+
+
+@pytest.mark.parametrize("distance", [2, 4])
+def test_a_sequence_goes_on_from_its_last_anchor(distance: int) -> None:
+    """Two steps with B frames of all slots: the second starts where the first's last anchor was."""
+    sequences = pool(moving_clips(2, frames=12), slots=2, rollout=4, longest=8)
+    codec = PFrameCodec()
+    courses = 0
+    before: State | None = None
+    for _ in range(4):
+        taken = sequences.take(2)
+        gone = [slot is not None and slot.position > 1 for slot in sequences.slots]
+        if before is not None:
+            for place, number in enumerate(taken.slots):
+                if gone[number]:
+                    courses += 1
+                    kept = select(before, torch.tensor([number]))
+                    mine = select(taken.state, torch.tensor([place]))
+                    assert same(mine.reference.picture, kept.reference.picture)
+                    assert torch.equal(mine.reference.span, kept.reference.span)
+                    for name, plane in kept.between.items():
+                        assert torch.equal(mine.between[name], plane)
+        with torch.no_grad():
+            measured, state = rollout_loss(
+                codec, taken.pictures, taken.state, taken.rates, distance=distance
+            )
+        assert bool(measured.loss.isfinite())
+        assert state.reference.span.flatten().tolist() == [float(distance)] * 2
+        assert float(state.reference.distance.max()) == 1
+        sequences.put(taken, state)
+        assert sequences.states is not None
+        before = select(sequences.states, torch.arange(2))
+    assert courses > 0
 
 
 def test_states_that_are_not_sound_are_not_kept() -> None:

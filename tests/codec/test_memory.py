@@ -1,0 +1,153 @@
+"""What is remembered within a group, and what is not: P and B frames apart."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dvc_codec.codec.memory import PictureMemory, SymbolMemory
+from dvc_codec.codec.p_frame import PFrameCodec
+from dvc_codec.codec.pictures import to_planes
+from dvc_codec.container import FrameKind, Place
+from dvc_codec.entropy.prior import FramePrior
+from dvc_codec.entropy.tables import Tables
+from dvc_codec.errors import WrongVersion
+from tests.moving import noise
+
+P, B = FrameKind.P, FrameKind.B
+HEIGHT, WIDTH = 40, 72  # covered: 48x80
+
+
+@pytest.fixture(scope="module")
+def codec() -> PFrameCodec:
+    return PFrameCodec()
+
+
+@pytest.fixture
+def memory(codec: PFrameCodec) -> SymbolMemory:
+    found = SymbolMemory(codec)
+    found.begin(HEIGHT, WIDTH)
+    return found
+
+
+def of(prior: FramePrior, value: float) -> dict[str, Tensor]:
+    """The same symbol everywhere."""
+    nothing = prior.nothing(1, HEIGHT, WIDTH)
+    return {name: torch.full_like(plane, value) for name, plane in nothing.items()}
+
+
+def other(tables: dict[str, Tables]) -> dict[str, Tables]:
+    return {name: Tables(table.counts + 1) for name, table in tables.items()}
+
+
+def levels(known: Any) -> dict[str, set[float]]:
+    return {name: set(plane.unique().tolist()) for name, plane in known.items()}
+
+
+def test_nothing_is_known_after_an_i_frame(codec: PFrameCodec, memory: SymbolMemory) -> None:
+    assert not SymbolMemory(codec).begun and memory.begun
+    for kind in (P, B):
+        past, prior = memory.past(kind), codec.prior_of(kind)
+        assert list(past) == [plane.name for plane in prior.planes]
+        assert past["luma"].shape == (1, 64, 6, 10) and past["chroma"].shape == (1, 128, 3, 5)
+        assert not any(plane.any() for plane in past.values())
+        for name, table in memory.tables(kind).items():
+            np.testing.assert_array_equal(table.counts, prior.tables()[name].counts)
+
+
+def test_each_kind_knows_the_magnitudes_of_its_own_last_frame(
+    codec: PFrameCodec, memory: SymbolMemory
+) -> None:
+    between = codec.prior_of(B)
+    memory.add(P, of(codec.prior, -3), memory.tables(P))
+    memory.add(B, of(between, -5), memory.tables(B))
+    assert set().union(*levels(memory.past(P)).values()) == {3.0}
+    assert set().union(*levels(memory.past(B)).values()) == {5.0}
+    memory.add(P, of(codec.prior, 2), memory.tables(P))
+    assert set().union(*levels(memory.past(P)).values()) == {2.0}
+    assert set().union(*levels(memory.past(B)).values()) == {5.0}
+
+
+def test_where_no_b_frame_sent_anything_the_p_frame_is_known(
+    codec: PFrameCodec, memory: SymbolMemory
+) -> None:
+    for sent in (-3, 4):  # after the I frame, and after B frames that sent nothing
+        memory.add(P, of(codec.prior, sent), memory.tables(P))
+        found = levels(memory.past(B))
+        for name in ("motion", "motion_detail", "luma", "chroma"):
+            assert found[name] == {abs(sent)}, name
+        assert found["motion_back"] == found["motion_back_detail"] == {0.0}
+        memory.add(B, of(codec.prior_of(B), 0), memory.tables(B))
+        assert set().union(*levels(memory.past(B)).values()) == {0.0}
+
+
+def test_tables_are_apart_and_an_i_frame_resets_both(
+    codec: PFrameCodec, memory: SymbolMemory
+) -> None:
+    fresh = codec.prior.tables()["luma"].counts
+    changed = other(memory.tables(B))
+    memory.add(B, of(codec.prior_of(B), 1), changed)
+    assert memory.tables(B) is changed
+    np.testing.assert_array_equal(memory.tables(P)["luma"].counts, fresh)
+    memory.add(P, of(codec.prior, 1), other(memory.tables(P)))
+    memory.begin(HEIGHT, WIDTH)
+    for kind in (P, B):
+        for name, table in memory.tables(kind).items():
+            np.testing.assert_array_equal(table.counts, codec.prior_of(kind).tables()[name].counts)
+        assert not any(plane.any() for plane in memory.past(kind).values())
+
+
+def test_a_codec_without_b_frames_says_so() -> None:
+    codec = PFrameCodec(prior=PFrameCodec().prior)
+    memory = SymbolMemory(codec)
+    memory.begin(HEIGHT, WIDTH)
+    memory.add(P, of(codec.prior, 1), memory.tables(P))
+    assert memory.past(B) == {}
+    with pytest.raises(WrongVersion, match="kind B"):
+        memory.tables(B)
+
+
+class Named:
+    """A network whose references say how they came about."""
+
+    def start(self, picture: Any) -> str:
+        return "I"
+
+    def ahead(self, reference: str, distance: int) -> tuple[str, int]:
+        return reference, distance
+
+    def between(self, past: str, future: str, to_past: int, to_future: int) -> tuple[Any, ...]:
+        return past, future, to_past, to_future
+
+
+def pictures() -> PictureMemory:
+    found = PictureMemory(cast(PFrameCodec, SimpleNamespace(network=Named())))
+    found.begin(to_planes(noise(frames=1)[0]))
+    return found
+
+
+def test_a_frame_is_predicted_from_the_pictures_at_its_place() -> None:
+    memory = pictures()
+    assert memory.of(Place(4, 0)) == ("I", 4)
+    memory.add(Place(4, 0), "4")
+    assert memory.of(Place(1, 0, 4)) == ("I", "4", 1, 3)
+    memory.add(Place(1, 0, 4), "1")
+    assert memory.of(Place(2, 1, 4)) == ("1", "4", 1, 2)
+    memory.add(Place(2, 1, 4), "2")
+    assert memory.of(Place(5, 4)) == ("4", 1)
+
+
+def test_only_the_gap_that_is_open_is_kept() -> None:
+    memory = pictures()
+    for place in (Place(4, 0), Place(2, 0, 4), Place(6, 4)):
+        memory.add(place, str(place.number))
+    assert memory.of(Place(5, 4, 6)) == ("4", "6", 1, 1)
+    for gone in (Place(1, 0, 2), Place(3, 2, 4)):
+        with pytest.raises(KeyError):
+            memory.of(gone)
+    memory.begin(to_planes(noise(frames=1)[0]))
+    with pytest.raises(KeyError):
+        memory.of(Place(7, 6))

@@ -1,0 +1,124 @@
+"""B frames between anchors: every frame once, each after what it is predicted from."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dvc_codec.codec.order import MOST_BETWEEN, DisplayOrder, Planned, anchor_distance, plan
+from dvc_codec.container import Place
+from dvc_codec.video import Frame, Picture
+from tests.files import two_scenes
+from tests.moving import noise, still
+
+GREY = noise(size=(2, 2), frames=1)[0]
+
+
+def planned(
+    pictures: list[Picture], length: int = 100, *, between: int = MOST_BETWEEN, cuts: bool = True
+) -> list[Planned]:
+    frames = (Frame(picture, pts) for pts, picture in enumerate(pictures))
+    return list(plan(frames, length, scene_cuts=cuts, between=between))
+
+
+def shown_as(pictures: list[Picture], length: int = 100, *, between: int) -> list[int]:
+    return [one.frame.pts for one in planned(pictures, length, between=between)]
+
+
+def groups_of(order: list[Planned]) -> list[list[Planned]]:
+    groups: list[list[Planned]] = []
+    for one in order:
+        if one.starts:
+            groups.append([])
+        groups[-1].append(one)
+    return groups
+
+
+def test_the_anchor_comes_first_and_then_the_middle() -> None:
+    assert shown_as(still(GREY, 9), between=7) == [0, 8, 4, 2, 1, 3, 6, 5, 7]
+    places = [one.place for one in planned(still(GREY, 9))]
+    assert places[:4] == [Place(0), Place(8, 0), Place(4, 0, 8), Place(2, 0, 4)]
+
+
+def test_what_is_left_at_the_end_has_nearer_anchors() -> None:
+    assert shown_as(still(GREY, 8), between=7) == [0, 4, 2, 1, 3, 6, 5, 7]
+    assert shown_as(still(GREY, 2), between=7) == [0, 1]
+    assert shown_as(still(GREY, 4), between=2) == [0, 2, 1, 3]
+
+
+def test_the_length_ends_a_group() -> None:
+    assert shown_as(still(GREY, 9), 5, between=3) == [0, 4, 2, 1, 3, 5, 7, 6, 8]
+
+
+def test_a_scene_cut_ends_a_group_and_no_frame_looks_across() -> None:
+    order = planned(two_scenes(frames=12, at=6))
+    assert [one.frame.pts for one in order if one.starts] == [0, 6]
+    assert [[one.frame.pts for one in group] for group in groups_of(order)] == [
+        [0, 4, 2, 1, 3, 5],
+        [6, 10, 8, 7, 9, 11],
+    ]
+    assert len(groups_of(planned(two_scenes(frames=12, at=6), cuts=False))) == 1
+
+
+@given(st.integers(0, 60), st.integers(1, 40))
+def test_none_between_is_the_order_of_showing(count: int, length: int) -> None:
+    order = planned(still(GREY, count), length, between=0)
+    assert [one.frame.pts for one in order] == list(range(count))
+    for one in order:
+        number = one.frame.pts % length
+        assert one.place == (Place(number, number - 1) if number else Place(0))
+
+
+@given(st.integers(0, 60), st.integers(1, 40), st.integers(0, MOST_BETWEEN))
+def test_every_frame_comes_once_after_its_references(count: int, length: int, between: int) -> None:
+    order = planned(still(GREY, count), length, between=between)
+    assert sorted(one.frame.pts for one in order) == list(range(count))
+    for number, group in enumerate(groups_of(order)):
+        known = set()
+        for one in group:
+            assert one.place.number == one.frame.pts - number * length
+            assert {one.place.past, one.place.future} - {None} <= known
+            known.add(one.place.number)
+        assert known == set(range(len(known))) and len(known) <= length
+        anchors = sorted(one.place.number for one in group if one.place.future is None)
+        assert all(b - a - 1 <= between for a, b in itertools.pairwise(anchors))
+        assert anchors[-1] == len(known) - 1  # nothing is shown after the last anchor
+
+
+@given(st.integers(0, 60), st.integers(1, 40), st.integers(0, MOST_BETWEEN))
+def test_display_order_comes_back_as_early_as_can_be(count: int, length: int, between: int) -> None:
+    shown: DisplayOrder[int] = DisplayOrder()
+    out: list[int] = []
+    seen = set()
+    for one in planned(still(GREY, count), length, between=between):
+        seen.add(one.frame.pts)
+        out += shown.add(one.place, one.frame.pts)
+        while_known = next(n for n in range(count + 1) if n not in seen)
+        assert len(out) == while_known  # none is held back
+    assert out == list(range(count))
+
+
+@pytest.mark.parametrize("between", [0, 1, 3, 7])
+def test_no_more_frames_are_waited_for_than_asked_for(between: int) -> None:
+    taken = []
+
+    def source() -> Iterator[Frame]:
+        for pts in range(30):
+            taken.append(pts)
+            yield Frame(GREY, pts)
+
+    shown: DisplayOrder[int] = DisplayOrder()
+    out = 0
+    for one in plan(source(), 30, between=between):
+        assert len(taken) - out <= between + 1 + (out > 0)
+        out += len(shown.add(one.place, one.frame.pts))
+
+
+@pytest.mark.parametrize("between", range(MOST_BETWEEN + 1))
+@pytest.mark.parametrize("there", [2, 3, 5, 9])
+def test_the_next_anchor_is_among_the_frames_there_are(between: int, there: int) -> None:
+    distance = anchor_distance([Frame(GREY, n) for n in range(there)], between)
+    assert 1 <= distance <= min(between + 1, there - 1)
+    assert distance > 1 or between == 0 or there == 2
