@@ -18,7 +18,8 @@ from dvc_codec.codec.similarity import half_size, prediction_error
 from dvc_codec.container import Place, middle_out
 from dvc_codec.video import Frame
 
-MOST_BETWEEN = 3  # B frames between two anchors
+MOST_BETWEEN = 3  # B frames between two anchors, unless more are asked for
+LIMIT_BETWEEN = 7  # that may be asked for
 DISTANCES = (1, 2, 4)  # of anchors, that training tables are counted for
 FURTHER = 1.3  # times the error at half the distance, at which it is still worth it
 NOISE = 0.5  # squared 8-bit levels that do not matter
