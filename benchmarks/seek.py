@@ -19,7 +19,7 @@ import torch
 from dvc_codec.codec.decoder import Decoder
 from dvc_codec.codec.encoder import encode_file
 from dvc_codec.codec.model import load_model
-from dvc_codec.container import Gop, Reader, Writer
+from dvc_codec.container import Gop, Reader, Writer, display_number
 from dvc_codec.video import Picture, VideoInfo, open_writer
 
 GOP = 32
@@ -40,7 +40,10 @@ def long_file(folder: Path, width: int, height: int, minutes: float) -> Path:
         gop = reader.read_gop(0)
         while out.frame_count < minutes * 60 * 25:
             first = out.frame_count
-            frames = (replace(frame, pts=frame.pts + first) for frame in gop.frames)
+            frames = (
+                replace(frame, pts=frame.pts + first, display_index=display_number(gop, n) + first)
+                for n, frame in enumerate(gop.frames)
+            )
             out.write_gop(Gop(first, tuple(frames)))
     return folder / "long.dvc"
 

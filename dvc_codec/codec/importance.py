@@ -26,7 +26,7 @@ LAST_SHIFT, FIRST_SHIFT = -4, 8
 # bits that a squared step may cost, beside the encoder's usual, likewise
 LAST_TRADE, FIRST_TRADE = 0.7, 2.1
 # the same of P frames that have B frames before them, and of B frames by their depth
-LAST_ANCHOR_SHIFT, FIRST_ANCHOR_SHIFT = 6, 6
+LAST_ANCHOR_SHIFT, FIRST_ANCHOR_SHIFT = 1, 9
 LAST_ANCHOR_TRADE, FIRST_ANCHOR_TRADE = 2.1, 2.1
 BETWEEN_SHIFTS, BETWEEN_TRADES = (-3, -6, -9), (1.2, 0.9, 0.7)
 BALANCE = 4.0  # MSE of luma over that of chroma, from which on chroma counts in full

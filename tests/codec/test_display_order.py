@@ -11,21 +11,30 @@ import pytest
 
 from dvc_codec.codec.damage import GopSpan, Times
 from dvc_codec.codec.decoder import Decoder, FrameDecoder, Parsed, Shown, decode_file
-from dvc_codec.codec.encoder import encode_file
+from dvc_codec.codec.encoder import FrameEncoder, encode_file
 from dvc_codec.codec.look import look_into
 from dvc_codec.codec.model import Model, load_model
+from dvc_codec.codec.output import header_of
 from dvc_codec.codec.verify import verify_file
-from dvc_codec.container import FrameRecord, Gop, Reader, Writer, display_number, places
+from dvc_codec.container import (
+    FrameRecord,
+    Gop,
+    Reader,
+    Writer,
+    display_number,
+    group_order,
+    places,
+)
 from dvc_codec.errors import DamagedFile
 from dvc_codec.evaluation.frame_bits import payload_bits
-from dvc_codec.video import Picture, VideoInfo, open_writer
+from dvc_codec.video import Companions, Frame, Picture, VideoInfo, open_writer
 from tests.codec.test_sound import film
 from tests.container.examples import HEADER, frame_i, frame_p
-from tests.files import kinds_of, pictures_of, write_video
+from tests.files import RATE, kinds_of, pictures_of, write_video
 from tests.moving import panned_texture
 
 FRAMES = 14  # two groups, of 12 and of 2
-CODED = [0, 8, 4, 2, 1, 3, 6, 5, 7, 10, 9, 11, 12, 13]  # numbers in display order
+CODED = [0, 8, 4, 2, 1, 3, 6, 5, 7, 11, 9, 10, 12, 13]  # numbers in display order
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +44,28 @@ def model(shaken_weights: Path) -> Model:
 
 @pytest.fixture(scope="module")
 def coded(tmp_path_factory: pytest.TempPathFactory, model: Model) -> Path:
-    """A folder with in.y4m, v.dvc, and what the encoder says a decoder shows, recon.mkv."""
+    """A folder with in.y4m, v.dvc, and what the encoder says a decoder shows, recon.y4m.
+
+    Anchors are as far apart as their groups let them, whatever an encoder would like best.
+    """
     folder = tmp_path_factory.mktemp("coded")
-    source = write_video(folder / "in.y4m", panned_texture(frames=FRAMES))
-    encode_file(
-        source,
-        folder / "v.dvc",
-        lagrangian=256,
-        gop=12,
-        scene_cuts=False,
-        model=model,
-        recon=folder / "recon.y4m",
+    pictures = panned_texture(frames=FRAMES)
+    write_video(folder / "in.y4m", pictures)
+    info = VideoInfo(pictures[0].width, pictures[0].height, RATE, 1 / RATE)
+    header = header_of(
+        info, Companions("-"), model=(model.name, model.sha256), lagrangian=256, gop=12, settings=""
     )
+    encoder, recon = FrameEncoder(model, 256, "hevc", 12), {}
+    with Writer(folder / "v.dvc", header) as writer:
+        for first, count in ((0, 12), (12, FRAMES - 12)):
+            records = []
+            for place in group_order(count, 8):
+                number = first + place.number
+                encoded = encoder.encode(Frame(pictures[number], number), place)
+                records.append(replace(encoded.record, display_index=number))
+                recon[number] = encoded.picture
+            writer.write_gop(Gop(first, tuple(records)))
+    write_video(folder / "recon.y4m", [recon[number] for number in range(FRAMES)])
     return folder
 
 
@@ -80,7 +99,7 @@ def damaged(source: Path, target: Path, coded: int) -> Path:
 
 
 def test_this_is_about_b_frames(coded: Path) -> None:
-    assert kinds_of(coded / "v.dvc") == "IPBBBBBBBPBPIP"
+    assert kinds_of(coded / "v.dvc") == "IPBBBBBBBPBBIP"
     with Reader(coded / "v.dvc") as reader:
         gops = [reader.read_gop(0), reader.read_gop(1)]
     assert [display_number(gop, n) for gop in gops for n in range(len(gop.frames))] == CODED
@@ -204,6 +223,26 @@ def test_a_cut_file_shows_all_frames_that_are_whole(
             assert one.frame.picture.equals(recon[last])
 
 
+def test_an_i_frame_inside_a_group_begins_anew(
+    coded: Path, tmp_path: Path, model: Model, recon: list[Picture]
+) -> None:
+    """No encoder of ours makes such a file, but it is one."""
+    with Reader(coded / "v.dvc") as reader:
+        first, second = reader.read_gop(0), reader.read_gop(1)
+        frames = [
+            replace(frame, display_index=2 + display_number(first, n), pts=frame.pts + 2)
+            for n, frame in enumerate(first.frames)
+        ]
+        begun = tuple(replace(frame, pts=n) for n, frame in enumerate(second.frames))
+        with Writer(tmp_path / "v.dvc", reader.header) as writer:
+            writer.write_gop(Gop(0, (*begun, *frames)))
+    shown = shown_of(tmp_path / "v.dvc", model)
+    assert [one.frame.pts for one in shown] == list(range(FRAMES))
+    for one, picture in zip(shown, (*recon[12:], *recon[:12]), strict=True):
+        assert one.exact and one.frame.picture.equals(picture)
+    assert [f.exact for f in look_into(tmp_path / "v.dvc", model)] == [True] * FRAMES
+
+
 class Killed(Exception):
     """Stands for whatever stops an encoder."""
 
@@ -234,10 +273,12 @@ def test_a_variable_frame_rate_comes_back(tmp_path: Path, model: Model) -> None:
     with open_writer(tmp_path / "in.mkv", info, lossless=True) as writer:
         for pts, picture in zip(times, pictures, strict=True):
             writer.write(picture, pts)
-    encode_file(tmp_path / "in.mkv", tmp_path / "v.dvc", model=model)
+    encode_file(tmp_path / "in.mkv", tmp_path / "v.dvc", model=model, recon=tmp_path / "r.mkv")
     assert "B" in kinds_of(tmp_path / "v.dvc")
     shown = shown_of(tmp_path / "v.dvc", model)
     assert [one.frame.pts for one in shown] == times
+    for one, picture in zip(shown, pictures_of(tmp_path / "r.mkv"), strict=True):
+        assert one.exact and one.frame.picture.equals(picture)
 
 
 def test_looking_inside_gives_frames_in_display_order(
@@ -245,7 +286,7 @@ def test_looking_inside_gives_frames_in_display_order(
 ) -> None:
     found = list(look_into(coded / "v.dvc", model, source=coded / "in.y4m"))
     assert [frame.number for frame in found] == list(range(FRAMES))
-    assert "".join(frame.kind for frame in found) == "IBBBBBBBPBPPIP"
+    assert "".join(frame.kind for frame in found) == "IBBBBBBBPBBPIP"
     bits = [sum(frame.values()) for frame in payload_bits(coded / "v.dvc")]
     originals = pictures_of(coded / "in.y4m")
     for frame, picture, original, size in zip(found, recon, originals, bits, strict=True):
@@ -262,10 +303,8 @@ def test_looking_inside_gives_frames_in_display_order(
 
 def test_bits_of_frames_are_told_in_display_order(coded: Path) -> None:
     names = [next(iter(frame)) for frame in payload_bits(coded / "v.dvc")]
-    assert names == ["intra"] + ["B frame"] * 7 + ["P frame", "B frame"] + ["P frame"] * 2 + [
-        "intra",
-        "P frame",
-    ]
+    between, anchor = ["B frame"], ["P frame"]
+    assert names == ["intra", *between * 7, *anchor, *between * 2, *anchor, "intra", *anchor]
 
 
 def test_times_of_lost_frames_lie_between_their_neighbours() -> None:
