@@ -1,29 +1,38 @@
-"""How well small pictures predict each other."""
+"""How well a picture predicts another: a motion search before anything is coded."""
 
 import pytest
 
-from dvc_codec.codec.similarity import small, unlike
-from dvc_codec.video import Picture
-from tests.moving import noise, panned_texture
+from dvc_codec.codec.order import anchor_distance
+from dvc_codec.codec.similarity import half_size, prediction_error
+from dvc_codec.video import Frame, Picture
+from tests.moving import noise, panned_texture, still
 
 
-def of(a: Picture, b: Picture) -> float:
-    return unlike(small(a), small(b))
+def error(a: Picture, b: Picture) -> float:
+    return prediction_error(half_size(a), half_size(b))
 
 
-def test_a_picture_is_like_itself_and_like_its_neighbour_in_a_pan() -> None:
-    first, *_, last = panned_texture(size=(128, 96), frames=3, shift=(4.0, 0.0))
-    assert of(first, first) == 0
-    panned, other = of(first, last), of(first, panned_texture(size=(128, 96), seed=9)[0])
-    assert panned < 0.3 * other
+def test_a_picture_predicts_itself_and_its_neighbours_in_a_pan() -> None:
+    first, *_, last = panned_texture(size=(128, 128), frames=4, shift=(2.0, 0.0))
+    other = panned_texture(size=(128, 128), frames=1, seed=9)[0]
+    assert error(first, first) == 0
+    assert error(first, last) < 0.1 * error(first, other)
 
 
-def test_what_moves_further_than_is_looked_for_is_unlike() -> None:
-    first, near, far = panned_texture(size=(256, 96), frames=3, shift=(24.0, 0.0))
-    assert of(first, near) < 0.5 * of(first, far)
+def test_nothing_predicts_noise() -> None:
+    first, second = noise(size=(64, 64), frames=2)
+    assert error(first, second) > 500
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 5), (1920, 64)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (65, 33)])
 def test_every_size_can_be_compared(size: tuple[int, int]) -> None:
     first, second = noise(size=size, frames=2)
-    assert small(first).shape[-1] <= 320 and of(first, first) == 0 <= of(first, second)
+    assert error(first, first) == 0 <= error(first, second)
+
+
+def test_anchors_are_far_apart_in_what_stays_and_near_in_what_changes() -> None:
+    texture, other = panned_texture(size=(64, 64), frames=1), noise(size=(64, 64), frames=1)
+    steady = [Frame(p, n) for n, p in enumerate(still(texture[0], 5))]
+    changing = [Frame(p, n) for n, p in enumerate(still(texture[0], 3) + still(other[0], 2))]
+    assert anchor_distance(steady, 3) == 4
+    assert anchor_distance(changing, 3) == 2
