@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # torch takes two seconds to import: not for --help or for a 
     from dvc_codec.codec.model import Model
 
 STANDARD = "-"  # standard input or output
-MOST_B_FRAMES = 7  # in a row: codec.order.MOST_BETWEEN, which is not imported for --help
+MOST_B_FRAMES = 3  # in a row: codec.order.MOST_BETWEEN, which is not imported for --help
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 Options: TypeAlias = "argparse._ActionsContainer"  # a parser, or a group of its options
 
