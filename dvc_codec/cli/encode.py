@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dvc_codec.cli.frame_table import FrameTable
 from dvc_codec.cli.interrupt import check
 from dvc_codec.cli.options import (
-    MOST_B_FRAMES,
+    DEFAULT_B_FRAMES,
     STANDARD,
     Commands,
     Options,
@@ -129,7 +129,7 @@ def run(arguments: argparse.Namespace) -> None:
         frames=frames_wanted(arguments, lambda: source_rate(arguments, raw)),
         intra=arguments.intra or PRESETS[arguments.preset or "medium"],
         scene_cuts=not arguments.no_scene_cuts,
-        between=MOST_B_FRAMES if arguments.b_frames is None else arguments.b_frames,
+        between=DEFAULT_B_FRAMES if arguments.b_frames is None else arguments.b_frames,
         convert=arguments.convert,
         raw=raw,
     )

@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # torch takes two seconds to import: not for --help or for a 
     from dvc_codec.codec.model import Model
 
 STANDARD = "-"  # standard input or output
-MOST_B_FRAMES = 3  # in a row: codec.order.MOST_BETWEEN, which is not imported for --help
+# in a row: codec.order.MOST_BETWEEN and LIMIT_BETWEEN, which are not imported for --help
+DEFAULT_B_FRAMES, MOST_B_FRAMES = 3, 7
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 Options: TypeAlias = "argparse._ActionsContainer"  # a parser, or a group of its options
 
@@ -268,7 +269,7 @@ def add_b_frames(parser: Options) -> None:
         "--b-frames",
         type=b_frames,
         metavar="N",
-        help=f"most B frames in a row, 0 to {MOST_B_FRAMES} (default: {MOST_B_FRAMES}); "
+        help=f"most B frames in a row, 0 to {MOST_B_FRAMES} (default: {DEFAULT_B_FRAMES}); "
         "0: none, for low delay",
     )
 

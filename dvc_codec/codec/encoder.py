@@ -14,7 +14,7 @@ from dvc_codec.codec.ahead import ahead
 from dvc_codec.codec.importance import Errors, of_frame, rate_shift
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import Model, load_model
-from dvc_codec.codec.order import MOST_BETWEEN, DisplayOrder, plan
+from dvc_codec.codec.order import LIMIT_BETWEEN, MOST_BETWEEN, DisplayOrder, plan
 from dvc_codec.codec.output import Output, header_of
 from dvc_codec.codec.p_frame import State, code_frame, table_costs
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
@@ -62,7 +62,7 @@ class Summary:
     file_bytes: int = 0
     seconds: float = 0.0
     bits: dict[str, int] = field(default_factory=dict)
-    frame_psnr: list[float] = field(default_factory=list)
+    frame_psnr: list[float] = field(default_factory=list)  # in coding order
     last: EncodedFrame | None = None  # the frame just coded, for whoever follows the progress
     converted_from: str | None = None  # the source's pixel format if it is not 8-bit 4:2:0
     interlaced: bool = False  # there were fields, which were deinterlaced
@@ -219,8 +219,8 @@ def encode_file(
     """
     if not 1 <= gop <= LONGEST_GOP:
         raise OutOfRange(f"GOP of {gop} frames: must be in [1, {LONGEST_GOP}]")
-    if not 0 <= between <= MOST_BETWEEN:
-        raise OutOfRange(f"{between} B frames in a row: must be in [0, {MOST_BETWEEN}]")
+    if not 0 <= between <= LIMIT_BETWEEN:
+        raise OutOfRange(f"{between} B frames in a row: must be in [0, {LIMIT_BETWEEN}]")
     if resume and (recon or str(source) == "-"):
         raise UsageError("a resumed run needs a source file, and cannot write a reconstruction")
     model = model or load_model()

@@ -25,10 +25,10 @@ FORESEEN = 31  # frames ahead; more do not matter more
 LAST_SHIFT, FIRST_SHIFT = -4, 8
 # bits that a squared step may cost, beside the encoder's usual, likewise
 LAST_TRADE, FIRST_TRADE = 0.7, 2.1
-# rate indices of P frames with B frames before them, and of B frames by their depth, from the
-# group's own; and what a squared step of theirs may cost
-ANCHOR_SHIFT, BETWEEN_SHIFTS = 6, (-3, -6, -9)
-ANCHOR_TRADE, BETWEEN_TRADES = 2.1, (1.2, 0.9, 0.7)
+# the same of P frames that have B frames before them, and of B frames by their depth
+LAST_ANCHOR_SHIFT, FIRST_ANCHOR_SHIFT = 1, 9
+LAST_ANCHOR_TRADE, FIRST_ANCHOR_TRADE = 2.1, 2.1
+BETWEEN_SHIFTS, BETWEEN_TRADES = (-3, -6, -9), (1.2, 0.9, 0.7)
 BALANCE = 4.0  # MSE of luma over that of chroma, from which on chroma counts in full
 LEAST = 0.2  # that chroma counts
 UNKNOWN = 0.6  # while nothing is known: right after an I frame
@@ -62,9 +62,10 @@ def of_frame(place: Place, anchors: int, group: int, errors: Errors | None) -> I
     if place.future is not None:
         return Importance(_of_depth(BETWEEN_TRADES, place, anchors), weights)
     if anchors > 1:
-        return Importance(ANCHOR_TRADE, weights)
-    foresight = _foresight(group - 1 - place.number)
-    return Importance(LAST_TRADE + (FIRST_TRADE - LAST_TRADE) * foresight, weights)
+        last, first = LAST_ANCHOR_TRADE, FIRST_ANCHOR_TRADE
+    else:
+        last, first = LAST_TRADE, FIRST_TRADE
+    return Importance(last + (first - last) * _foresight(place, group), weights)
 
 
 def rate_shift(place: Place, anchors: int, group: int) -> int:
@@ -72,9 +73,10 @@ def rate_shift(place: Place, anchors: int, group: int) -> int:
     if place.future is not None:
         return round(_of_depth(BETWEEN_SHIFTS, place, anchors))
     if anchors > 1:
-        return ANCHOR_SHIFT
-    foresight = _foresight(group - 1 - place.number)
-    return round(LAST_SHIFT + (FIRST_SHIFT - LAST_SHIFT) * foresight)
+        last, first = LAST_ANCHOR_SHIFT, FIRST_ANCHOR_SHIFT
+    else:
+        last, first = LAST_SHIFT, FIRST_SHIFT
+    return round(last + (first - last) * _foresight(place, group))
 
 
 def _of_depth(values: Sequence[float], place: Place, anchors: int) -> float:
@@ -100,5 +102,6 @@ def _of_plane(luma: float, chroma: float) -> float:
     return min(max((luma / max(chroma, 1e-3) / BALANCE) ** 2, LEAST), 1.0)
 
 
-def _foresight(following: int) -> float:
-    return min(max(following, 0), FORESEEN) / FORESEEN
+def _foresight(place: Place, group: int) -> float:
+    """From 1, many frames are to follow in its group, down to 0, none."""
+    return min(max(group - 1 - place.number, 0), FORESEEN) / FORESEEN

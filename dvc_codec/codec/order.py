@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from dvc_codec.codec.gop import schedule
-from dvc_codec.codec.similarity import small, unlike
+from dvc_codec.codec.similarity import half_size, prediction_error
 from dvc_codec.container import Place, middle_out
 from dvc_codec.video import Frame
 
-MOST_BETWEEN = 3  # B frames between two anchors
+MOST_BETWEEN = 3  # B frames between two anchors, unless more are asked for
+LIMIT_BETWEEN = 7  # that may be asked for
 DISTANCES = (1, 2, 4)  # of anchors, that training tables are counted for
-FURTHER = 1.2  # times the difference at half the distance, at which it is still worth it
-NOISE = 0.2  # 8-bit levels that do not matter
+FURTHER = 1.3  # times the error at half the distance, at which it is still worth it
+NOISE = 0.5  # squared 8-bit levels that do not matter
 
 T = TypeVar("T")
 
@@ -98,16 +99,17 @@ class DisplayOrder(Generic[T]):
 def anchor_distance(frames: Sequence[Frame], between: int) -> int:
     """How far the next anchor is: frames[0] is the last one, and the others are all there are.
 
-    Twice as far wherever a picture predicts one that far away about as well as one half as far
-    away (docs/experiments.md#bidirectional).
+    Twice as far as long as the last anchor predicts a picture there not much worse than one half as
+    far away (docs/experiments.md#bidirectional).
     """
     most = min(between + 1, len(frames) - 1)
-    distance = min(2, most)
-    pictures = [small(frame.picture) for frame in frames[: most + 1 : 2]]
+    if most < 4:
+        return min(2, most)
+    last, distance = half_size(frames[0].picture), 2
+    near = prediction_error(last, half_size(frames[distance].picture))
     while 2 * distance <= most:
-        half = distance // 2
-        near = unlike(pictures[0], pictures[half]) + unlike(pictures[half], pictures[2 * half])
-        if unlike(pictures[0], pictures[2 * half]) > FURTHER * (near / 2 + NOISE):
+        far = prediction_error(last, half_size(frames[2 * distance].picture))
+        if far > FURTHER * (near + NOISE):
             break
-        distance *= 2
+        distance, near = 2 * distance, far
     return distance

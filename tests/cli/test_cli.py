@@ -14,6 +14,8 @@ import pytest
 
 from dvc_codec.cli.demo import mean_psnr
 from dvc_codec.cli.main import main
+from dvc_codec.cli.options import DEFAULT_B_FRAMES, MOST_B_FRAMES
+from dvc_codec.codec.order import LIMIT_BETWEEN, MOST_BETWEEN
 from dvc_codec.container import Reader
 from dvc_codec.video import open_video
 from tests.files import kinds_of, two_scenes, write_video
@@ -55,6 +57,7 @@ def test_the_final_line_and_the_json_say_what_is_in_the_file(
 ) -> None:
     target, table = tmp_path / "v.dvc", tmp_path / "v.csv"
     words = ["encode", str(clip), str(target), "--model", str(weights), "--lambda", "512"]
+    words += ["--b-frames", "1"]
     assert main([*words, "--csv", str(table), "--json"]) == 0
     said = json.loads(capfd.readouterr().out)
     size = target.stat().st_size
@@ -63,7 +66,7 @@ def test_the_final_line_and_the_json_say_what_is_in_the_file(
     assert said["bits_per_pixel"] == pytest.approx(8 * size / (5 * 64 * 48))
     assert said["kbit_per_second"] == pytest.approx(8 * size / 0.2 / 1000)
     rows = list(csv.DictReader(io.StringIO(table.read_text())))
-    assert "".join(row["kind"] for row in rows) == kinds_of(target) == "IPPPP"
+    assert "".join(row["kind"] for row in rows) == kinds_of(target) == "IPBPB"
     for part in ("intra", "motion", "residual"):
         assert sum(int(row[f"{part}_bits"]) for row in rows) == said["bits"][part]
     assert sum(float(row["psnr"]) for row in rows) / 5 == pytest.approx(said["psnr"], abs=1e-3)
@@ -98,9 +101,19 @@ def test_a_scene_cut_starts_a_gop(tmp_path: Path, weights: Path) -> None:
     source = write_video(tmp_path / "in.y4m", two_scenes(frames=6, at=3))
     words = ["encode", str(source), str(tmp_path / "v.dvc"), "--model", str(weights), "--quiet"]
     assert main(words) == 0
-    assert kinds_of(tmp_path / "v.dvc") == "IPPIPP"
-    assert main([*words, "--no-scene-cuts"]) == 0
+    assert kinds_of(tmp_path / "v.dvc") == "IPBIPB"
+    assert main([*words, "--no-scene-cuts", "--b-frames", "0"]) == 0
     assert kinds_of(tmp_path / "v.dvc") == "IPPPPP"
+
+
+def test_b_frames_are_as_many_as_the_codec_has(capsys: pytest.CaptureFixture[str]) -> None:
+    """Said without importing torch, so said twice."""
+    assert (DEFAULT_B_FRAMES, MOST_B_FRAMES) == (MOST_BETWEEN, LIMIT_BETWEEN)
+    for number in ("-1", str(MOST_B_FRAMES + 1), "some", "1.5", ""):
+        assert main(["encode", "in.y4m", "out.dvc", f"--b-frames={number}"]) == 2
+        error = capsys.readouterr().err
+        assert f"found {number}, expected a whole number from 0 to 7" in error
+        assert len(error.splitlines()) == 1
 
 
 def test_raw_video_needs_its_size(

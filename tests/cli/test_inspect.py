@@ -43,7 +43,7 @@ def test_the_page_has_every_frame_and_its_pictures(
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
     assert found is not None
     frames = json.loads(found[1])
-    assert "".join(frame["kind"] for frame in frames) == "IPPPIP"
+    assert "".join(frame["kind"] for frame in frames) == "IBPPIP"
     assert [frame["n"] for frame in frames] == list(range(6))
     assert all(frame["exact"] and frame["psnr"] > 25 for frame in frames)
     assert [n for n, frame in enumerate(frames) if "pictures" in frame] == [0, 5]

@@ -102,6 +102,7 @@ def test_two_passes_over_a_dvc_file(coded: Path, weights: Path, tmp_path: Path) 
     [
         (("in.mp4", "out.mkv", "--lambda", "64"), 2, "--lambda: is for making a .dvc file"),
         (("in.mp4", "out.mkv", "--gop", "8"), 2, "--gop: is for making a .dvc file"),
+        (("in.mp4", "out.mkv", "--b-frames", "0"), 2, "--b-frames: is for making a .dvc file"),
         (("in.mp4", "out.dvc", "--crf", "20"), 2, "--crf: is for .mkv and .mp4"),
         (("in.dvc", "out.mkv", "--convert"), 2, "--convert: is for videos"),
         (("in.mp4", "out.mkv", "--strict"), 2, "--strict: is for decoding"),

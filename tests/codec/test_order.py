@@ -2,22 +2,35 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from dvc_codec.codec.order import MOST_BETWEEN, DisplayOrder, Planned, anchor_distance, plan
+from dvc_codec.codec.order import (
+    FURTHER,
+    LIMIT_BETWEEN,
+    DisplayOrder,
+    Planned,
+    anchor_distance,
+    plan,
+)
 from dvc_codec.container import Place
 from dvc_codec.video import Frame, Picture
 from tests.files import two_scenes
 from tests.moving import noise, still
 
-GREY = noise(size=(2, 2), frames=1)[0]
+GREY, OTHER = noise(size=(2, 2), frames=2)
+quick = settings(max_examples=25, deadline=None)
+# which of two pictures each frame is: near ones may be less alike than far ones
+alternating = st.lists(st.booleans(), max_size=40)
 
 
 def planned(
-    pictures: list[Picture], length: int = 100, *, between: int = MOST_BETWEEN, cuts: bool = True
+    pictures: list[Picture], length: int = 100, *, between: int = LIMIT_BETWEEN, cuts: bool = True
 ) -> list[Planned]:
     frames = (Frame(picture, pts) for pts, picture in enumerate(pictures))
     return list(plan(frames, length, scene_cuts=cuts, between=between))
@@ -62,18 +75,28 @@ def test_a_scene_cut_ends_a_group_and_no_frame_looks_across() -> None:
     assert len(groups_of(planned(two_scenes(frames=12, at=6), cuts=False))) == 1
 
 
-@given(st.integers(0, 60), st.integers(1, 40))
-def test_none_between_is_the_order_of_showing(count: int, length: int) -> None:
-    order = planned(still(GREY, count), length, between=0)
+def frames_of(kinds: list[bool]) -> list[Picture]:
+    return [GREY if kind else OTHER for kind in kinds]
+
+
+@quick
+@given(alternating, st.integers(1, 40))
+def test_none_between_is_the_order_of_showing(kinds: list[bool], length: int) -> None:
+    count = len(kinds)
+    order = planned(frames_of(kinds), length, between=0, cuts=False)
     assert [one.frame.pts for one in order] == list(range(count))
     for one in order:
         number = one.frame.pts % length
         assert one.place == (Place(number, number - 1) if number else Place(0))
 
 
-@given(st.integers(0, 60), st.integers(1, 40), st.integers(0, MOST_BETWEEN))
-def test_every_frame_comes_once_after_its_references(count: int, length: int, between: int) -> None:
-    order = planned(still(GREY, count), length, between=between)
+@quick
+@given(alternating, st.integers(1, 40), st.integers(0, LIMIT_BETWEEN))
+def test_every_frame_comes_once_after_its_references(
+    kinds: list[bool], length: int, between: int
+) -> None:
+    count = len(kinds)
+    order = planned(frames_of(kinds), length, between=between, cuts=False)
     assert sorted(one.frame.pts for one in order) == list(range(count))
     for number, group in enumerate(groups_of(order)):
         known = set()
@@ -87,12 +110,16 @@ def test_every_frame_comes_once_after_its_references(count: int, length: int, be
         assert anchors[-1] == len(known) - 1  # nothing is shown after the last anchor
 
 
-@given(st.integers(0, 60), st.integers(1, 40), st.integers(0, MOST_BETWEEN))
-def test_display_order_comes_back_as_early_as_can_be(count: int, length: int, between: int) -> None:
+@quick
+@given(alternating, st.integers(1, 40), st.integers(0, LIMIT_BETWEEN))
+def test_display_order_comes_back_as_early_as_can_be(
+    kinds: list[bool], length: int, between: int
+) -> None:
+    count = len(kinds)
     shown: DisplayOrder[int] = DisplayOrder()
     out: list[int] = []
     seen = set()
-    for one in planned(still(GREY, count), length, between=between):
+    for one in planned(frames_of(kinds), length, between=between, cuts=False):
         seen.add(one.frame.pts)
         out += shown.add(one.place, one.frame.pts)
         while_known = next(n for n in range(count + 1) if n not in seen)
@@ -116,9 +143,27 @@ def test_no_more_frames_are_waited_for_than_asked_for(between: int) -> None:
         out += len(shown.add(one.place, one.frame.pts))
 
 
-@pytest.mark.parametrize("between", range(MOST_BETWEEN + 1))
+@pytest.mark.parametrize("between", range(LIMIT_BETWEEN + 1))
 @pytest.mark.parametrize("there", [2, 3, 5, 9])
 def test_the_next_anchor_is_among_the_frames_there_are(between: int, there: int) -> None:
     distance = anchor_distance([Frame(GREY, n) for n in range(there)], between)
     assert 1 <= distance <= min(between + 1, there - 1)
     assert distance > 1 or between == 0 or there == 2
+
+
+def test_anchors_are_near_where_far_pictures_predict_each_other_badly() -> None:
+    """A texture that stays, and one whose every picture is another."""
+    apart = [Frame(p, n) for n, p in enumerate(noise(size=(64, 64), frames=9))]
+    assert anchor_distance([Frame(apart[0].picture, n) for n in range(9)], LIMIT_BETWEEN) == 8
+    # all pictures of noise are as unlike as their neighbours: nothing is lost by going far
+    assert anchor_distance(apart, LIMIT_BETWEEN) == 8
+    grey = apart[0].picture.y.mean()
+    fading = [  # away from the first picture, further with every frame
+        Frame(replace(apart[0].picture, y=blended(apart[0].picture.y, grey, n / 8)), n)
+        for n in range(9)
+    ]
+    assert FURTHER < 2 and anchor_distance(fading, LIMIT_BETWEEN) == 2
+
+
+def blended(luma: NDArray[np.uint8], grey: float, share: float) -> NDArray[np.uint8]:
+    return np.round((1 - share) * luma + share * grey).astype(np.uint8)

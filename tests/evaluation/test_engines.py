@@ -135,11 +135,13 @@ def test_a_library_is_coded_and_not_twice(
 ) -> None:
     out = tmp_path / "out"
     words = ["encode-many", str(library), "--out", str(out), "--lambda", "256", "--json"]
-    words += ["--model", str(weights), "--workers", "2"]
+    words += ["--model", str(weights), "--workers", "2", "--b-frames", "0"]
     assert main(words) == 0
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {one["file"] for one in said} == {str(out / "a.dvc"), str(out / "deep" / "b.dvc")}
-    assert kinds_of(out / "a.dvc") == "IP" and kinds_of(out / "deep" / "b.dvc") == "IPP"
+    assert (
+        kinds_of(out / "a.dvc") == "IP" and kinds_of(out / "deep" / "b.dvc") == "IPP"
+    )  # --b-frames 0
     before = (out / "a.dvc").stat().st_mtime_ns
 
     (library / "c.mp4").write_text("no video")

@@ -108,7 +108,7 @@ def test_a_roll_out_that_distances_do_not_divide_ends_with_a_nearer_anchor() -> 
 
 
 def test_gradients_stay_in_their_frame_unless_they_may_go_through_time() -> None:
-    """Of an anchor's features, which B frames are given."""
+    """Of a B frame's features, which the next B frame is given."""
     gradients = []
     for through_time in (False, True):
         torch.manual_seed(1)
@@ -116,10 +116,10 @@ def test_gradients_stay_in_their_frame_unless_they_may_go_through_time() -> None
         with torch.no_grad():  # corrections that are zero let no gradient through
             for parameter in codec.network.parameters():
                 parameter.add_(0.01 * torch.randn_like(parameter))
-        first, *others = (to_planes(p) for p in panned_texture(size=(64, 64), frames=3))
-        what = Loss(frames=(1.0, 0.0), through_time=through_time)
+        first, *others = (to_planes(p) for p in panned_texture(size=(64, 64), frames=5))
+        what = Loss(through_time=through_time)
         measured, _ = rollout_loss(
-            codec, others, codec.start(first), torch.tensor([50]), loss=what, distance=2
+            codec, others, codec.start(first), torch.tensor([50]), loss=what, distance=4
         )
         measured.loss.backward()
         gradients.append([p.grad for p in codec.network.filter.parameters()])

@@ -57,9 +57,9 @@ def test_data_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["check-data", str(tmp_path)]) == FileMissing.exit_code
 
 
-def test_the_stages_are_five_and_in_order() -> None:
+def test_the_stages_are_six_and_in_order() -> None:
     stages = stages_in(STAGES)
-    assert [s.name[:3] for s in stages] == ["00_", "01_", "02_", "03_", "04_"]
+    assert [s.name[:3] for s in stages] == ["00_", "01_", "02_", "03_", "04_", "05_"]
     words = command(stages[1], [], Path("out"), Path("out") / stages[0].stem, ["--data.data=x"])
     assert f"--model.init_from=out/{stages[0].stem}/last.ckpt" in words
     assert words[-1] == "--data.data=x" and "--ckpt_path=last" in words

@@ -25,13 +25,13 @@ from tests.moving import panned_texture
 
 
 def test_every_parameter_that_is_trained_gets_a_gradient() -> None:
-    """Several frames, so that features of the first are used by the second."""
+    """Two anchors and B frames, so that features of each kind are used by the next."""
     torch.manual_seed(1)
     codec = PFrameCodec()
     with torch.no_grad():  # past the zero layers, behind which nothing is felt
         for name, parameter in codec.named_parameters():
             parameter.add_(0.01 * torch.randn_like(parameter) * ("prior" not in name))
-        for module in codec.prior.modules():
+        for module in (m for prior in codec.priors() for m in prior.modules()):
             if hasattr(module, "first_out"):
                 module.first_out.weight.normal_(0, 0.05)
                 module.second_out.weight.normal_(0, 0.05)
@@ -40,11 +40,15 @@ def test_every_parameter_that_is_trained_gets_a_gradient() -> None:
                 for layer in module.leave if several else [module.leave]:
                     layer.weight.normal_(0, 0.05)
     groups = parameter_groups(codec, 1e-3)
-    pictures = [to_planes(p) for p in panned_texture(size=(64, 64), frames=4)]
+    pictures = [to_planes(p) for p in panned_texture(size=(64, 64), frames=9)]
     state = codec.start(pictures[0])
     # as if every symbol had been sent before: formulas weigh what was
-    state = replace(state, past={name: plane + 1 for name, plane in state.past.items()})
-    measured, _ = rollout_loss(codec, pictures[1:], state, torch.tensor([55]), 0.1)
+    state = replace(
+        state,
+        past={name: plane + 1 for name, plane in state.past.items()},
+        between={name: plane + 1 for name, plane in state.between.items()},
+    )
+    measured, _ = rollout_loss(codec, pictures[1:], state, torch.tensor([55]), 0.1, distance=4)
     measured.loss.backward()
     trained = {id(p) for group in groups for p in group["params"]}
     silent = [
@@ -58,11 +62,11 @@ def test_every_parameter_that_is_trained_gets_a_gradient() -> None:
 def test_what_is_frozen_has_no_gradient_and_no_rate() -> None:
     codec = PFrameCodec()
     codec.network.warp_gradients = False
-    groups = parameter_groups(codec, 1e-3, freeze=("prior.",))
+    groups = parameter_groups(codec, 1e-3, freeze=("prior.", "prior_between."))
     trained = {id(p) for group in groups for p in group["params"]}
     for name, parameter in codec.named_parameters():
         assert (id(parameter) in trained) == parameter.requires_grad, name
-        assert not (name.startswith("prior.") and parameter.requires_grad)
+        assert not (name.startswith("prior") and parameter.requires_grad)
     assert not codec.network.flow.first.weight.requires_grad
     assert codec.network.compensation.leave.weight.requires_grad
 
