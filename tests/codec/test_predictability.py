@@ -2,7 +2,7 @@
 
 import pytest
 
-from dvc_codec.codec.similarity import small, unlike
+from dvc_codec.codec.predictability import small, unlike
 from dvc_codec.video import Picture
 from tests.moving import noise, panned_texture
 
