@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from dvc_codec.codec.gop import schedule
-from dvc_codec.codec.similarity import half_size, prediction_error
+from dvc_codec.codec.predictability import half_size, prediction_error
 from dvc_codec.container import Place, middle_out
 from dvc_codec.video import Frame
 

@@ -29,7 +29,7 @@ alternating = st.lists(st.booleans(), max_size=40)
 
 @pytest.fixture(autouse=True, scope="module")
 def errors() -> Iterator[None]:
-    """Only the same picture is predicted well. Motion search is for tests/codec/test_similarity."""
+    """Only the same picture is predicted well. Motion search: test_predictability.py"""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(order, "half_size", lambda picture: picture)
         patched.setattr(order, "prediction_error", lambda a, b: 0.0 if a is b else 9.0)
