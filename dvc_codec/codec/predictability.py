@@ -1,5 +1,5 @@
-"""How well a picture predicts another, before anything is coded: the encoder's own motion search, at
-half the size, where a quarter of the time is enough.
+"""How well a picture predicts another, before anything is coded: the encoder's own motion search,
+at half the size, where a quarter of the time is enough.
 """
 
 import torch
