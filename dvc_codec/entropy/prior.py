@@ -173,8 +173,8 @@ class BFramePrior(PFramePrior):
         FramePrior.__init__(self, planes, hidden)
 
     def after_p(self, own: Symbols, past: Symbols) -> dict[str, Tensor]:
-        """What B frames know after a P frame: ``own``, magnitudes of what the last B frame sent;
-        but where that was nothing at all, or there was none, ``past``, those of the P frame.
+        """What B frames know after a P frame: ``own``, what they knew before it; but where that is
+        nothing at all, as it is until there was a P frame, ``past``, the P frame's magnitudes.
         """
         nothing = torch.stack([plane.sum((1, 2, 3)) for plane in own.values()]).sum(0) == 0
         return {
