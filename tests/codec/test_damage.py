@@ -85,7 +85,10 @@ def test_every_cut_leaves_the_frames_before_it(coded: Path, tmp_path: Path, mode
         assert done.frames >= most
         most = done.frames
         out = pictures_of(tmp_path / "out.y4m")
-        assert all(a.equals(b) for a, b in zip(out, whole[: len(out)], strict=True))
+        # a frame that is coded after a later one may be cut off while the later one is there
+        lost = {n for first, last in done.lost for n in range(first, last + 1)}
+        assert not lost or max(lost) == len(out) - 2
+        assert all(out[n].equals(whole[n]) for n in set(range(len(out))) - lost)
     assert most == 9
 
 
