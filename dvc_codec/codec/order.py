@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from dvc_codec.codec.gop import schedule
-from dvc_codec.codec.predictability import half_size, prediction_error
+from dvc_codec.codec.predictability import error_of, half_size, predict
 from dvc_codec.container import Place, middle_out
 from dvc_codec.video import Frame
 
 MOST_BETWEEN = 3  # B frames between two anchors, unless more are asked for
 LIMIT_BETWEEN = 7  # that may be asked for
 DISTANCES = (1, 2, 4)  # of anchors, that training tables are counted for
-FURTHER = 1.3  # times the error at half the distance, at which it is still worth it
+# Two P frames, or a P and a B frame before it: the product of the errors they are left with, of
+# which quantisation leaves so much in any case, may be larger by
+LOSS, QUANTISED = 1.25, 10.0  # squared 8-bit levels
+FURTHER = 1.1  # times the error at half the distance, at which it is still worth it
 NOISE = 0.5  # squared 8-bit levels that do not matter
 
 T = TypeVar("T")
@@ -99,17 +102,24 @@ class DisplayOrder(Generic[T]):
 def anchor_distance(frames: Sequence[Frame], between: int) -> int:
     """How far the next anchor is: frames[0] is the last one, and the others are all there are.
 
-    Twice as far as long as the last anchor predicts a picture there not much worse than one half as
+    No B frame where what it gains is less than what its anchor loses by being two frames away; then
+    twice as far as long as the last anchor predicts a picture there not much worse than one half as
     far away (docs/experiments.md#bidirectional).
     """
     most = min(between + 1, len(frames) - 1)
-    if most < 4:
-        return min(2, most)
-    last, distance = half_size(frames[0].picture), 2
-    near = prediction_error(last, half_size(frames[distance].picture))
+    if most < 2:
+        return most
+    last, middle, second = (half_size(frame.picture) for frame in frames[:3])
+    earlier, near = predict(last, middle), predict(last, second)
+    error, far = error_of(earlier, middle), error_of(near, second)
+    between_error = error_of((earlier + predict(second, middle)) / 2, middle)
+    if (far + QUANTISED) * (between_error + QUANTISED) > LOSS * (error + QUANTISED) ** 2:
+        return 1
+    distance, near_error = 2, far
     while 2 * distance <= most:
-        far = prediction_error(last, half_size(frames[2 * distance].picture))
-        if far > FURTHER * (near + NOISE):
+        further = half_size(frames[2 * distance].picture)
+        far = error_of(predict(last, further), further)
+        if far > FURTHER * (near_error + NOISE):
             break
-        distance, near = 2 * distance, far
+        distance, near_error = 2 * distance, far
     return distance

@@ -22,14 +22,16 @@ def half_size(picture: Picture) -> Tensor:
 
 
 @torch.inference_mode()
-def prediction_error(reference: Tensor, current: Tensor) -> float:
-    """Mean squared error of ``current`` from ``reference`` along its motion, in squared 8-bit
-    levels; both of :func:`half_size`.
-    """
+def predict(reference: Tensor, current: Tensor) -> Tensor:
+    """``current`` as ``reference`` gives it along its motion; all of :func:`half_size`."""
     height, width = current.shape[-2:]
     assert not height % (MULTIPLE // 2) and not width % (MULTIPLE // 2)
     still = current.new_zeros(1, 2, height // GRID, width // GRID)
     lagrangian = torch.tensor([LAGRANGIAN])
     flow = find(reference, quarter_samples(reference), current, still, lagrangian)
-    moved = warp_overlapped(reference, flow, GRID)
-    return float((moved - current).square().mean()) * 255**2
+    return warp_overlapped(reference, flow, GRID)
+
+
+def error_of(prediction: Tensor, current: Tensor) -> float:
+    """Mean squared error in squared 8-bit levels."""
+    return float((prediction - current).square().mean()) * 255**2

@@ -3,13 +3,13 @@
 import pytest
 
 from dvc_codec.codec.order import anchor_distance
-from dvc_codec.codec.predictability import half_size, prediction_error
+from dvc_codec.codec.predictability import error_of, half_size, predict
 from dvc_codec.video import Frame, Picture
 from tests.moving import noise, panned_texture, still
 
 
 def of(a: Picture, b: Picture) -> float:
-    return prediction_error(half_size(a), half_size(b))
+    return error_of(predict(half_size(a), half_size(b)), half_size(b))
 
 
 def test_a_picture_predicts_itself_and_its_neighbour_in_a_pan() -> None:
@@ -22,7 +22,7 @@ def test_a_picture_predicts_itself_and_its_neighbour_in_a_pan() -> None:
 def test_the_error_is_in_squared_levels_of_the_half_size_pictures() -> None:
     first, second = noise(size=(64, 64), frames=2)
     a, b = half_size(first), half_size(second)
-    assert 0 < prediction_error(a, b) <= float((a - b).square().mean()) * 255**2
+    assert 0 < error_of(predict(a, b), b) <= float((a - b).square().mean()) * 255**2
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 5), (320, 64)])
