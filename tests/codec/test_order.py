@@ -11,6 +11,9 @@ from dvc_codec.codec import order
 from dvc_codec.codec.order import (
     FURTHER,
     LIMIT_BETWEEN,
+    LOSS,
+    NOISE,
+    QUANTISED,
     DisplayOrder,
     Planned,
     anchor_distance,
@@ -31,8 +34,9 @@ alternating = st.lists(st.booleans(), max_size=40)
 def errors() -> Iterator[None]:
     """Only the same picture is predicted well. Motion search: test_predictability.py"""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(order, "half_size", lambda picture: picture)
-        patched.setattr(order, "prediction_error", lambda a, b: 0.0 if a is b else 9.0)
+        patched.setattr(order, "half_size", lambda picture: 0.0 if picture is GREY else 30.0)
+        patched.setattr(order, "predict", lambda reference, current: reference)
+        patched.setattr(order, "error_of", lambda prediction, current: (prediction - current) ** 2)
         yield
 
 
@@ -161,16 +165,32 @@ def test_the_next_anchor_is_among_the_frames_there_are(between: int, there: int)
 def test_anchors_are_near_where_far_pictures_are_predicted_badly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By the errors of pictures 2, 4 and 8 frames away."""
+    """By the errors of pictures 1 and 2 frames away, of the mean of two, and 4 and 8 away."""
     frames = [Frame(GREY, n) for n in range(9)]
 
     def with_errors(*errors: float) -> int:
         left = list(errors)
-        monkeypatch.setattr(order, "prediction_error", lambda *_: left.pop(0))
+        monkeypatch.setattr(order, "error_of", lambda *_: left.pop(0))
         return anchor_distance(frames, LIMIT_BETWEEN)
 
-    noise = order.NOISE / 2  # which does not matter, however many times more it is
-    assert with_errors(noise / 9, noise, noise) == 8
-    assert with_errors(10.0, 10.0 * FURTHER, 10.0 * FURTHER**2) == 8
-    assert with_errors(10.0, 11.0, 10.0 * FURTHER**2) == 4
-    assert with_errors(10.0, 20.0) == 2
+    noise = NOISE / 2  # which does not matter, however many times more it is
+    assert with_errors(0.0, noise / 9, 0.0, noise, noise) == 8
+    assert with_errors(9.0, 10.0, 5.0, 10.0 * FURTHER, 10.0 * FURTHER**2) == 8
+    assert with_errors(9.0, 10.0, 5.0, 10.9, 10.0 * FURTHER**3) == 4
+    assert with_errors(9.0, 10.0, 5.0, 20.0) == 2
+
+
+def test_no_b_frame_where_its_anchor_loses_more_than_it_gains(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frames = [Frame(GREY, n) for n in range(3)]
+
+    def with_errors(*errors: float) -> int:
+        left = list(errors)
+        monkeypatch.setattr(order, "error_of", lambda *_: left.pop(0))
+        return anchor_distance(frames, 1)
+
+    twice = QUANTISED * (2 * LOSS - 1)  # with quantisation, 2 LOSS times as much as without error
+    assert with_errors(0.0, twice * 0.99, 0.0) == 1
+    assert with_errors(QUANTISED, twice, QUANTISED) == 2
+    assert with_errors(QUANTISED, 2 * twice, QUANTISED) == 1
