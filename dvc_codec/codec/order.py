@@ -9,6 +9,7 @@ How many frames lie between two anchors follows what moves: where the distance m
 much worse, fewer.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -23,8 +24,9 @@ LIMIT_BETWEEN = 7  # that may be asked for
 DISTANCES = (1, 2, 4)  # of anchors, that training tables are counted for
 # Two P frames, or a P and a B frame before it: the product of the errors they are left with, of
 # which quantisation leaves so much in any case, may be larger by
-LOSS, QUANTISED = 1.25, 10.0  # squared 8-bit levels
-FURTHER = 1.1  # times the error at half the distance, at which it is still worth it
+LOSS, QUANTISED = 1.15, 10.0  # squared 8-bit levels
+LOOK = 8  # frames after an I frame that are looked at for it
+FURTHER = 1.25  # times the error at half the distance, at which it is still worth it
 NOISE = 0.5  # squared 8-bit levels that do not matter
 
 T = TypeVar("T")
@@ -56,23 +58,26 @@ def plan(
     """
     anchor: Frame | None = None
     at = 0  # the last anchor's position
+    here: int | None = None  # the most B frames in a row in this group, once decided
     waiting: list[Frame] = []
 
     def emit(all_of_it: bool) -> Iterator[Planned]:
-        nonlocal anchor, at, waiting
-        while waiting and (all_of_it or len(waiting) > between):
+        nonlocal anchor, at, here, waiting
+        while waiting and (all_of_it or len(waiting) > (LOOK if here is None else here)):
             assert anchor is not None
-            distance = anchor_distance([anchor, *waiting], between)
-            anchor, here = waiting[distance - 1], waiting
+            if here is None:
+                here = between if between and gains([anchor, *waiting]) else 0
+            distance = anchor_distance([anchor, *waiting], here)
+            anchor, frames = waiting[distance - 1], waiting
             yield Planned(anchor, Place(at + distance, at))
             for place in middle_out(at, at + distance):
-                yield Planned(here[place.number - at - 1], place)
+                yield Planned(frames[place.number - at - 1], place)
             at, waiting = at + distance, waiting[distance:]
 
     for starts, frame in schedule(frames, length, scene_cuts=scene_cuts):
         if starts:
             yield from emit(True)
-            anchor, at = frame, 0
+            anchor, at, here = frame, 0, None if between else 0
             yield Planned(frame, Place(0))
         else:
             waiting.append(frame)
@@ -99,27 +104,40 @@ class DisplayOrder(Generic[T]):
         return ready
 
 
+def gains(frames: Sequence[Frame]) -> bool:
+    """Whether B frames are worth it in the group that begins with these frames: whether they gain
+    more than their anchors lose by being two frames away, in the mean of three places
+    (docs/experiments.md#bidirectional).
+    """
+    found = []
+    for first in range(0, min(len(frames), LOOK + 1) - 2, 3):
+        last, middle, second = (half_size(f.picture) for f in frames[first : first + 3])
+        earlier = predict(last, middle)
+        near, far = error_of(earlier, middle), error_of(predict(last, second), second)
+        between = error_of((earlier + predict(second, middle)) / 2, middle)
+        found.append((far + QUANTISED) * (between + QUANTISED) / (near + QUANTISED) ** 2)
+    return not found or math.prod(found) < LOSS ** len(found)
+
+
 def anchor_distance(frames: Sequence[Frame], between: int) -> int:
     """How far the next anchor is: frames[0] is the last one, and the others are all there are.
 
-    No B frame where what it gains is less than what its anchor loses by being two frames away; then
-    twice as far as long as the last anchor predicts a picture there not much worse than one half as
-    far away (docs/experiments.md#bidirectional).
+    Twice as far as long as the last anchor predicts a picture there not much worse than one half as
+    far away.
     """
     most = min(between + 1, len(frames) - 1)
-    if most < 2:
-        return most
-    last, middle, second = (half_size(frame.picture) for frame in frames[:3])
-    earlier, near = predict(last, middle), predict(last, second)
-    error, far = error_of(earlier, middle), error_of(near, second)
-    between_error = error_of((earlier + predict(second, middle)) / 2, middle)
-    if (far + QUANTISED) * (between_error + QUANTISED) > LOSS * (error + QUANTISED) ** 2:
-        return 1
-    distance, near_error = 2, far
+    if most < 4:
+        return min(2, most)
+    last, distance = half_size(frames[0].picture), 2
+
+    def error(away: int) -> float:
+        picture = half_size(frames[away].picture)
+        return error_of(predict(last, picture), picture)
+
+    near = error(distance)
     while 2 * distance <= most:
-        further = half_size(frames[2 * distance].picture)
-        far = error_of(predict(last, further), further)
-        if far > FURTHER * (near_error + NOISE):
+        far = error(2 * distance)
+        if far > FURTHER * (near + NOISE):
             break
-        distance, near_error = 2 * distance, far
+        distance, near = 2 * distance, far
     return distance
