@@ -24,7 +24,7 @@ LIMIT_BETWEEN = 7  # that may be asked for
 DISTANCES = (1, 2, 4)  # of anchors, that training tables are counted for
 # Two P frames, or a P and a B frame before it: the product of the errors they are left with, of
 # which quantisation leaves so much in any case, may be larger by
-LOSS, QUANTISED = 1.15, 10.0  # squared 8-bit levels
+LOSS, QUANTISED = 1.0, 10.0  # squared 8-bit levels
 LOOK = 8  # frames after an I frame that are looked at for it
 FURTHER = 1.25  # times the error at half the distance, at which it is still worth it
 NOISE = 0.5  # squared 8-bit levels that do not matter
