@@ -9,7 +9,7 @@ import pytest
 
 from dvc_codec.cli.main import main
 from dvc_codec.codec.model import load_model
-from dvc_codec.container import FrameKind
+from dvc_codec.container import FrameKind, Reader, places
 from dvc_codec.errors import DamagedFile
 from dvc_codec.evaluation.frame_bits import payload_bits, shown_frames
 from dvc_codec.evaluation.report.equal_bits import encode_to_size
