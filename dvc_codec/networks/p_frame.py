@@ -228,19 +228,8 @@ class PFrameNetwork(nn.Module):
         # the motion of the frame before, fetched along this one: where the pixel was two frames ago
         older = _compensate(reference.older, flow + warp(reference.flow, flow), "bilinear")
         features = warp(reference.features, flow)
-        with self._precision(flow.device):
-            if self.fast:
-                features = features.to(torch.bfloat16)
-            packed, context = self.compensation(
-                warped,
-                older,
-                reference.picture,
-                features,
-                flow,
-                centred(rate_index),
-                residual_scale(rate_index),
-            )
-        return Prediction(warped, packed, context, flow)
+        still = reference.picture
+        return self._corrected(self.compensation, warped, older, still, features, flow, rate_index)
 
     def _predict_between(
         self,
@@ -264,19 +253,34 @@ class PFrameNetwork(nn.Module):
         later = _compensate(future, back, "overlapped")
         mean = Planes(*((a + b) / 2 for a, b in zip(earlier, later, strict=True)))
         features = warp(reference.past.features, flow)
+        return self._corrected(
+            self.compensation_between, mean, later, past, features, flow, rate_index
+        )
+
+    def _corrected(
+        self,
+        compensation: Compensation,
+        warped: Planes,
+        older: Planes,
+        still: Planes,
+        features: Tensor,
+        flow: Tensor,
+        rate_index: Tensor,
+    ) -> Prediction:
+        """What a compensation network makes of a warped picture; arguments as there."""
         with self._precision(flow.device):
             if self.fast:
                 features = features.to(torch.bfloat16)
-            packed, context = self.compensation_between(
-                mean,
-                later,
-                past,
+            packed, context = compensation(
+                warped,
+                older,
+                still,
                 features,
                 flow,
                 centred(rate_index),
                 residual_scale(rate_index),
             )
-        return Prediction(mean, packed, context, flow)
+        return Prediction(warped, packed, context, flow)
 
     def residual_latents(
         self, current: Planes, prediction: Prediction, rate_index: Tensor

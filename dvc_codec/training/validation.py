@@ -123,7 +123,7 @@ def measure_bytes(codec: PFrameCodec, case: Case) -> dict[str, float]:
         return {}
     from dvc_codec.codec.encoder import FrameEncoder
     from dvc_codec.codec.model import Model
-    from dvc_codec.container import Place
+    from dvc_codec.container import group_order
     from dvc_codec.networks.rate import ENCODER_TRADE
     from dvc_codec.video import Frame, Picture
 
@@ -136,11 +136,11 @@ def measure_bytes(codec: PFrameCodec, case: Case) -> dict[str, float]:
         Model("validation", bytes(32), baked), lambda_at(case.rate), "hevc", len(case.pictures)
     )
     bits, pixels, errors = 0, 0, []
-    for number, planar in enumerate(case.pictures.cpu()):
+    order = group_order(len(case.pictures), 1)
+    for place, planar in zip(order, case.pictures.cpu(), strict=True):
         luma, chroma = split(planar)
         picture = Picture(*(np.ascontiguousarray(p.numpy()) for p in (luma, *chroma)))
-        place = Place(number, number - 1) if number else Place(0)
-        coded = encoder.encode(Frame(picture, number), place)
+        coded = encoder.encode(Frame(picture, place.number), place)
         bits += sum(8 * len(payload) for payload in coded.record.payloads)
         pixels += picture.y.size
         errors.append(coded.squared_error)
