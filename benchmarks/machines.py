@@ -121,9 +121,10 @@ def look(path: Path, source: str, model: "Model", combination: Combination) -> F
     """Parse and decode a file as ``combination`` does."""
     from dvc_codec.codec.decoder import FrameDecoder, FrameParser
     from dvc_codec.codec.encoder import squared_error, weighted_psnr
+    from dvc_codec.codec.order import DisplayOrder
     from dvc_codec.codec.pictures import hash_of
     from dvc_codec.container import Reader, places
-    from dvc_codec.video import open_video
+    from dvc_codec.video import Picture, open_video
 
     symbols, psnr, exact = hashlib.sha256(), [], 0
     with Reader(path) as reader, open_video(source) as video:
@@ -131,7 +132,7 @@ def look(path: Path, source: str, model: "Model", combination: Combination) -> F
         originals = iter(video)
         for number in range(len(reader.index)):
             gop = reader.read_gop(number)
-            following, early = 0, {}
+            shown: DisplayOrder[Picture] = DisplayOrder()
             for record, place in zip(gop.frames, places(gop), strict=True):
                 parsed = parser.parse(record, place)
                 for name, plane in parsed.symbols.items():
@@ -139,11 +140,8 @@ def look(path: Path, source: str, model: "Model", combination: Combination) -> F
                 floats = {name: plane.float() for name, plane in parsed.symbols.items()}
                 picture = decoder.decode(type(parsed)(record, place, parsed.still, floats))
                 exact += hash_of(picture) == record.picture_hash
-                early[place.number] = picture
-                while following in early:
-                    shown = early.pop(following)
-                    psnr.append(weighted_psnr(squared_error(next(originals).picture, shown)))
-                    following += 1
+                for ready in shown.add(place, picture):
+                    psnr.append(weighted_psnr(squared_error(next(originals).picture, ready)))
     return Found(str(combination), digest(path), symbols.hexdigest(), psnr, exact)
 
 
