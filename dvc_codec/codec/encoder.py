@@ -154,7 +154,7 @@ class FrameEncoder:
             importance=of_frame(place, self._anchors, self._gop, errors),
             estimate=False,
         )
-        collected = symbols.collect(prior, coded.sent, coded.fine)
+        collected = symbols.collect(prior, coded.sent, coded.fine, coded.lifts)
         payload, sizes = symbols.write(tables, collected)
         self._symbols.add(kind, coded.sent, symbols.adapt(tables, collected))
         self._pictures.add(place, coded.state.reference)

@@ -6,7 +6,7 @@
 Symbols become bytes, and bytes symbols, in :mod:`dvc_codec.codec.symbols`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, cast
 
@@ -20,7 +20,7 @@ from dvc_codec.container.records import FrameKind
 from dvc_codec.entropy.coder import LARGEST, escape_bits
 from dvc_codec.entropy.law import LEVELS, bits_of_zero_and_slope
 from dvc_codec.entropy.prior import BFramePrior, FramePrior, PFramePrior
-from dvc_codec.entropy.quantise import choose, with_gradient
+from dvc_codec.entropy.quantise import choose, choose_lift, with_gradient
 from dvc_codec.entropy.scale import CodingStep, ScaleModel, index_of
 from dvc_codec.entropy.tables import ALPHABET, REACH, Tables
 from dvc_codec.errors import WrongVersion
@@ -129,8 +129,9 @@ class State:
 class Coded:
     """A coded P or B frame.
 
-    ``symbols`` go into the network; ``sent`` is what differs from their prediction, and
-    ``fine`` the levels that is coded with. ``bits`` are estimates per plane, (B,).
+    ``symbols`` go into the network; ``sent`` is what differs from their prediction, ``fine`` the
+    levels that is coded with, and ``lifts`` how far these were lifted in each of a plane's steps.
+    ``bits`` are estimates per plane, (B,).
     """
 
     state: State
@@ -139,6 +140,7 @@ class Coded:
     sent: Mapping[str, Tensor]
     bits: Mapping[str, Tensor]
     fine: Mapping[str, Tensor]
+    lifts: Mapping[str, Sequence[int]]
 
 
 def law_costs(plane: str, fine: Tensor, channels: Tensor | None = None) -> Cost:
@@ -223,6 +225,8 @@ def code_frame(
     sent: dict[str, Tensor] = {}
     bits: dict[str, Tensor] = {}
     fine: dict[str, Tensor] = {}
+    lifts: dict[str, list[int]] = {}
+    lifting = {plane.name for plane in prior.planes if plane.lifts}
 
     def choose_planes(latents: Mapping[str, Latents]) -> None:
         for name, plane in latents.items():
@@ -234,8 +238,8 @@ def code_frame(
             if isinstance(weight, Tensor):
                 weight = weight[..., :rows, :columns]
             side = prior.side(name, sent, known)
-            mean, chosen, levels = _choose_in_steps(
-                codec, prior.scale(name), name, values, weight, side, before, costs
+            mean, chosen, levels, lifts[name] = _choose_in_steps(
+                codec, prior.scale(name), name, values, weight, side, before, costs, name in lifting
             )
             with_grad, cost = chosen, costs(name, levels)
             if values.requires_grad and codec.quantiser == "rdo":
@@ -258,7 +262,7 @@ def code_frame(
     reference = finish(network, state.reference, prediction, symbols, rate, covered)
     past, between = codec.remember(kind, sent, state.between)
     after = State(reference, state.past if past is None else past, between)
-    return Coded(after, prediction, symbols, sent, bits, fine)
+    return Coded(after, prediction, symbols, sent, bits, fine, lifts)
 
 
 def reconstruct(
@@ -302,28 +306,42 @@ def _choose_in_steps(
     side: Tensor,
     before: Tensor,
     costs: CostOf,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """-> predictions, what is sent (both without gradient), and the fine levels it is coded with
-    (with the scale model's gradient).
+    lifting: bool,
+) -> tuple[Tensor, Tensor, Tensor, list[int]]:
+    """-> predictions, what is sent (both without gradient), the fine levels it is coded with (with
+    the scale model's gradient), and how far they were lifted in each step.
+
+    ``lifting``: whether they may be. Where a gradient is asked for they are not, so that the scale
+    model learns to do without.
     """
     wanted = latents.detach()
 
-    def quantise(left: Tensor, levels: Tensor, part: CodingStep) -> Tensor:
+    def quantise(left: Tensor, levels: Tensor, part: CodingStep) -> tuple[Tensor, Tensor, int]:
         if codec.quantiser == "rdo":
             trade = codec.trade * (part.of(weight) if isinstance(weight, Tensor) else weight)
-            return choose(left, costs(name, levels.detach(), part.channels), trade)
+
+            def cost(levels: Tensor) -> Cost:
+                return costs(name, levels.detach(), part.channels)
+
+            if lifting and not torch.is_grad_enabled():
+                return choose_lift(left, levels, part.cells, cost, trade)
+            return choose(left, cost(levels), trade), levels, 0
         if codec.quantiser == "noise" and latents.requires_grad:
-            return left + torch.rand_like(left) - 0.5
-        return left.round() * (index_of(levels) > 0)  # at the lowest scale nothing is sent
+            return left + torch.rand_like(left) - 0.5, levels, 0
+        # at the lowest scale nothing is sent
+        return left.round() * (index_of(levels) > 0), levels, 0
 
     sent = torch.zeros_like(wanted)
     means, fine = torch.zeros_like(wanted), torch.zeros_like(wanted)
     height, width = latents.shape[-2:]
+    lifts = []
     for number, part in enumerate(scale.steps(height, width, latents.device)):
         mean, levels = scale.step(number, before, side, sent, means + sent)
         left = (part.of(wanted) - mean).clamp(-LARGEST, LARGEST)
-        sent = part.put(sent, quantise(left, levels, part))
+        chosen, levels, lift = quantise(left, levels, part)
+        lifts.append(lift)
+        sent = part.put(sent, chosen)
         if isinstance(mean, Tensor):
             means = part.put(means, mean)
         fine = part.put(fine, levels)
-    return means, sent, fine
+    return means, sent, fine, lifts

@@ -1,6 +1,6 @@
 """Symbols to bytes and back: integers only, the same on any machine, with no picture at hand.
 
-collected = collect(prior, sent, levels)         in order
+collected = collect(prior, sent, levels, lifts)  in order
 data, sizes = write(tables, collected)           the payload of a frame
 tables = adapt(tables, collected)                the next frame's tables
 symbols, sent, tables = read(prior, tables, data, past)
@@ -8,6 +8,7 @@ symbols, sent, tables = read(prior, tables, data, past)
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,30 +19,46 @@ from torch import Tensor
 from dvc_codec.entropy.coder import Integers, SymbolReader, SymbolWriter
 from dvc_codec.entropy.law import LEVELS
 from dvc_codec.entropy.prior import FramePrior, Plane
-from dvc_codec.entropy.scale import ScaleModel, index_of
+from dvc_codec.entropy.scale import ScaleModel, index_of, lifted
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.networks.planes import GRID
 
-Step = tuple[Integers, Integers]  # table ids and symbols, each (n,)
+
+class Step(NamedTuple):
+    """What the coder codes at once."""
+
+    ids: Integers  # of tables, (n,)
+    values: Integers  # symbols, (n,)
+    lift: int | None  # how far levels were lifted; None: of this plane they never are
+
+
 Collected = Mapping[str, Sequence[Step]]  # plane -> its coding steps
 
 
 def collect(
-    prior: FramePrior, sent: Mapping[str, Tensor], levels: Mapping[str, Tensor]
+    prior: FramePrior,
+    sent: Mapping[str, Tensor],
+    levels: Mapping[str, Tensor],
+    lifts: Mapping[str, Sequence[int]],
 ) -> Collected:
-    """What is sent and the fine levels it is coded with, (1, C, h, w) each, as lists for the coder.
+    """What is sent and the fine levels it is coded with, (1, C, h, w) each, and how far these were
+    lifted in each step of the planes where they may be, as lists for the coder.
 
     A symbol of scale index 0 is not sent, and must be zero.
     """
 
-    def step(plane: Plane, part: Part) -> Step:
+    def step(plane: Plane, part: Part, number: int) -> Step:
         ids = _table_ids(plane, levels[plane.name].flatten(2)[0, part.channels], part)
         values = _cells(sent[plane.name].to(torch.int64).flatten(2)[0, part.channels], part)
         coded = ids >= 0
-        return ids[coded], values[coded]
+        lift = lifts[plane.name][number] if plane.lifts else None
+        return Step(ids[coded], values[coded], lift)
 
     return {
-        plane.name: [step(plane, part) for part in _steps(prior.scale(plane.name), plane_sent)]
+        plane.name: [
+            step(plane, part, number)
+            for number, part in enumerate(_steps(prior.scale(plane.name), plane_sent))
+        ]
         for plane in prior.planes
         for plane_sent in [sent[plane.name]]
     }
@@ -53,8 +70,10 @@ def write(tables: Mapping[str, Tables], collected: Collected) -> tuple[bytes, di
     sizes: dict[str, int] = {}
     for name, steps in collected.items():
         before = writer.bits()
-        for ids, values in steps:
-            writer.write(tables[name], ids, values)
+        for step in steps:
+            if step.lift is not None:
+                writer.write_lift(step.lift)
+            writer.write(tables[name], step.ids, step.values)
         sizes[name] = writer.bits() - before
     return writer.payload(), sizes
 
@@ -63,8 +82,8 @@ def adapt(tables: Mapping[str, Tables], collected: Collected) -> dict[str, Table
     """The tables after a frame."""
     adapted = dict(tables)
     for name, steps in collected.items():
-        for ids, values in steps:
-            adapted[name] = adapted[name].adapt(ids, values)
+        for step in steps:
+            adapted[name] = adapted[name].adapt(step.ids, step.values)
     return adapted
 
 
@@ -97,19 +116,21 @@ def read(
         steps: list[Step] = []
         for number, part in enumerate(_steps(scale, before)):
             mean, levels = scale.step(number, before, side, sent, values)
+            lift = reader.read_lift() if plane.lifts else None
+            levels = lifted(levels, lift or 0)
             ids = _table_ids(plane, levels[0].flatten(1), part)
             coded = ids >= 0
             decoded = np.zeros(len(ids), np.int64)
             decoded[coded] = reader.read(tables[name], ids[coded])
-            steps.append((ids[coded], decoded[coded]))
+            steps.append(Step(ids[coded], decoded[coded], lift))
             new = torch.from_numpy(decoded.reshape(len(part.channels), -1)).to(before.dtype)
             channels, cells = torch.from_numpy(part.channels)[:, None], torch.from_numpy(part.cells)
             sent.view(plane.channels, -1)[channels, cells] = new
             if isinstance(mean, Tensor):
                 new = new + mean[0].flatten(1)[:, cells]
             values.view(plane.channels, -1)[channels, cells] = new
-        for ids, decoded in steps:
-            adapted[name] = adapted[name].adapt(ids, decoded)
+        for step in steps:
+            adapted[name] = adapted[name].adapt(step.ids, step.values)
         now[name] = sent
         beyond = [-cells * plane.stride % GRID // plane.stride for cells in values.shape[-2:]]
         found[name] = F.pad(values, (0, beyond[1], 0, beyond[0]))

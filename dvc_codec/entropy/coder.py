@@ -12,6 +12,7 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
+from dvc_codec.entropy.scale import LIFTS
 from dvc_codec.entropy.tables import REACH, Tables
 from dvc_codec.errors import DamagedFile
 
@@ -24,6 +25,10 @@ RangeDecoder, RangeEncoder = (
 LARGEST = (1 << 15) - 1  # of |symbol|; a larger latent is clipped by the encoder
 _EXPONENTS = 15
 _EXPONENT_MODEL = np.array([2.0 ** -(k + 1) for k in range(_EXPONENTS)])
+
+# of a step's lift: most are 0
+_LIFT_MODEL = np.array([250.0] + [1.0] * LIFTS) / (250 + LIFTS)
+LIFT_BITS = float(-np.log2(_LIFT_MODEL[1]))  # what one that is not 0 costs
 
 Integers = NDArray[np.int64]
 
@@ -49,6 +54,10 @@ class SymbolWriter:
                 low = (excess[exponents == k] - (1 << k)).astype(np.int32)
                 if len(low):
                     self._encoder.encode(low, Uniform(1 << k))
+
+    def write_lift(self, lift: int) -> None:
+        """How far a coding step's levels are lifted, 0 to LIFTS."""
+        self._encoder.encode(np.array([lift], np.int32), Categorical(_LIFT_MODEL, perfect=False))
 
     def bits(self) -> int:
         """Bits so far, about: whole words of the coder."""
@@ -76,6 +85,13 @@ class SymbolReader:
         try:
             return self._read(tables, ids)
         except AssertionError as error:  # constriction's word for it
+            raise DamagedFile("the symbols of a frame are damaged") from error
+
+    def read_lift(self) -> int:
+        """What :meth:`SymbolWriter.write_lift` wrote. Raises DamagedFile as :meth:`read`."""
+        try:
+            return int(self._decoder.decode(Categorical(_LIFT_MODEL, perfect=False)))
+        except AssertionError as error:
             raise DamagedFile("the symbols of a frame are damaged") from error
 
     def _read(self, tables: Tables, ids: Integers) -> Integers:

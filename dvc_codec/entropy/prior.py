@@ -27,7 +27,8 @@ Symbols = Mapping[str, Tensor]
 class Plane:
     """``groups``: the table group of every channel; ``stride``: luma pixels per symbol; ``side``:
     channels of side information; ``smooth``: predicted from neighbours; ``frequencies``: of each
-    channel, where low ones are to be coded first.
+    channel, where low ones are to be coded first; ``lifts``: whether every step says how far its
+    levels are lifted.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Plane:
     side: int
     smooth: bool = False
     frequencies: tuple[int, ...] = ()
+    lifts: bool = False
 
     @property
     def channels(self) -> int:
@@ -202,7 +204,7 @@ def _motion_planes(name: str) -> tuple[Plane, Plane]:
 def _residual_planes() -> tuple[Plane, Plane]:
     luma, chroma = _frequencies(8, 1), _frequencies(8, 2)
     return (
-        Plane("luma", frequency_groups(luma, 8, 7), 8, 2, frequencies=tuple(luma)),
+        Plane("luma", frequency_groups(luma, 8, 7), 8, 2, frequencies=tuple(luma), lifts=True),
         Plane("chroma", frequency_groups(chroma, 8, 5), 16, 3, frequencies=tuple(chroma)),
     )
 

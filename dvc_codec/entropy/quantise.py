@@ -7,7 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Cost = Callable[[Tensor, Tensor], Tensor]
+from dvc_codec.entropy.coder import LIFT_BITS
+from dvc_codec.entropy.law import mean_of
+from dvc_codec.entropy.scale import LIFTS, lifted
+
+Cost = Callable[[Tensor, Tensor | None], Tensor]
 
 
 def choose(latents: Tensor, cost: Cost, trade: Tensor | float) -> Tensor:
@@ -39,6 +43,51 @@ def choose(latents: Tensor, cost: Cost, trade: Tensor | float) -> Tensor:
             best_cost = torch.where(better, total, best_cost)
         chosen.view(-1)[cells] = best
     return chosen
+
+
+# Lifts are tried where so many times more symbols are likely not to be zero than the levels expect
+UNEXPECTED, UNEXPECTED_CELLS = 1.3, 4
+LIKELY = 0.6  # steps, beyond which a latent's symbol is likely not to be zero
+
+
+def choose_lift(
+    latents: Tensor,
+    levels: Tensor,
+    cells: Tensor,
+    cost_at: Callable[[Tensor], Cost],
+    trade: Tensor | float,
+) -> tuple[Tensor, Tensor, int]:
+    """:func:`choose`, together with how far the levels are lifted.
+
+    Args:
+        latents: (B, C, h, w), in quantiser steps.
+        levels: the fine levels that the scale model expects, likewise.
+        cells: (h, w) bool, the ones that count.
+        cost_at: fine levels -> bits, as ``cost`` of :func:`choose`.
+        trade: as there.
+
+    Returns:
+        Symbols, the lifted levels, and the lift, one for all.
+    """
+    chosen = choose(latents, cost_at(levels), trade)
+    likely = ((latents.abs() > LIKELY) & cells).sum()
+    if likely < UNEXPECTED * (mean_of(levels) * cells).sum() + UNEXPECTED_CELLS:
+        return chosen, levels, 0
+
+    def total(symbols: Tensor, levels: Tensor) -> float:
+        costs = cost_at(levels)(symbols, None) + trade * (latents - symbols) ** 2
+        return float((costs * cells).sum())
+
+    best, found = total(chosen, levels), (chosen, levels, 0)
+    for lift in range(1, LIFTS + 1):
+        raised = lifted(levels, lift)
+        chosen = choose(latents, cost_at(raised), trade)
+        costs = total(chosen, raised) + LIFT_BITS
+        if costs < best:
+            best, found = costs, (chosen, raised, lift)
+        elif lift > found[2] + 1:
+            break  # past the minimum
+    return found
 
 
 def with_gradient(symbols: Tensor, latents: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ HALF = 0.5 / WEIGHT_SCALE  # keeps sums away from the floor's edges, should a ke
 UNIT = 200
 FORMULA_ENTRIES = 1 << 16
 LOG_ENTRIES = 256
+LIFTS = 6  # how far levels can be lifted
 
 
 def around(x: Tensor) -> Tensor:
@@ -236,6 +237,17 @@ def index_of(fine: Tensor) -> Tensor:
     """Fine levels -> scale indices 0..LEVELS-1 (uint8)."""
     rounded = (fine + FINE // 2).clamp_(0, (LEVELS - 1) * FINE + FINE // 2)
     return rounded.div_(FINE, rounding_mode="trunc").to(torch.uint8)
+
+
+def lifted(fine: Tensor, lift: int) -> Tensor:
+    """Fine levels where a coding step holds far more than its model expects: low ones are raised,
+    and keep their order, so that nothing is too unlikely to be sent (docs/experiments.md#lift).
+
+    ``lift``: 0, as they are, to LIFTS.
+    """
+    if lift == 0:
+        return fine
+    return torch.maximum(fine, 2 * FINE * lift + (fine * 0.625).floor())
 
 
 def _formula_levels() -> Tensor:

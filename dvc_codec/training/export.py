@@ -96,7 +96,7 @@ def count_symbols(
                 table_costs(prior, tables),
                 estimate=False,
             )
-            collected = symbols.collect(prior, coded.sent, coded.fine)
+            collected = symbols.collect(prior, coded.sent, coded.fine, coded.lifts)
             adapted = symbols.adapt(tables, collected)
             counts = seen.setdefault(kind, {})
             for name, table in tables.items():

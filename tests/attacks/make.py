@@ -26,6 +26,7 @@ from dvc_codec.container.chunks import chunk
 from dvc_codec.container.frames import gop_body
 from dvc_codec.container.header import header_bytes
 from dvc_codec.entropy.coder import SymbolWriter
+from dvc_codec.entropy.scale import LIFTS
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.intra import get
 from dvc_codec.intra.still import priority_kept
@@ -116,6 +117,10 @@ class _Forger:
 
     def __init__(self) -> None:
         self.writer = SymbolWriter()
+
+    def read_lift(self) -> int:
+        self.writer.write_lift(LIFTS)
+        return LIFTS
 
     def read(self, tables: Tables, ids: Integers) -> Integers:
         values = np.full(len(ids), LARGEST_SYMBOL)

@@ -63,7 +63,7 @@ def encode(codec: PFrameCodec, shown: list[Planes], distance: int, rate: int = 4
                 table_costs(prior, tables),
             )
         frame = Encoded(place, coded, before)
-        collected = symbols.collect(prior, coded.sent, coded.fine)
+        collected = symbols.collect(prior, coded.sent, coded.fine, coded.lifts)
         frame.payload, _ = symbols.write(tables, collected)
         frame.tables_after = symbols.adapt(tables, collected)
         known.add(kind, coded.sent, frame.tables_after)

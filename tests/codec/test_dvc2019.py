@@ -53,7 +53,7 @@ def coded_twice(codec: PFrameCodec, width: int, height: int) -> list[tuple[State
     for picture in rest:
         with torch.no_grad():
             coded = code_frame(codec, picture, state, RATE, table_costs(codec.prior, tables))
-        collected = collect(codec.prior, coded.sent, coded.fine)
+        collected = collect(codec.prior, coded.sent, coded.fine, coded.lifts)
         payload, _ = write(tables, collected)
         tables = adapt(tables, collected)
         result.append((state, coded, payload))

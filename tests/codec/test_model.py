@@ -74,7 +74,9 @@ def test_a_loaded_model_codes_and_learns_nothing(codec: PFrameCodec, path: Path)
     first, second = (to_planes(p) for p in panned_texture(size=(64, 64), frames=2))
     state, tables = loaded.start(first), loaded.prior.tables()
     coded = code_frame(loaded, second, state, torch.tensor([42]), table_costs(loaded.prior, tables))
-    payload, _ = symbols.write(tables, symbols.collect(loaded.prior, coded.sent, coded.fine))
+    payload, _ = symbols.write(
+        tables, symbols.collect(loaded.prior, coded.sent, coded.fine, coded.lifts)
+    )
     read, *_ = symbols.read(loaded.prior, tables, payload, state.past)
     assert all(torch.equal(read[name], plane) for name, plane in coded.symbols.items())
 
@@ -196,7 +198,7 @@ def test_the_untrained_model_is_always_the_same() -> None:
             torch.tensor([42]),
             table_costs(codec.prior, tables),
         )
-        collected = symbols.collect(codec.prior, coded.sent, coded.fine)
+        collected = symbols.collect(codec.prior, coded.sent, coded.fine, coded.lifts)
         found.append((symbols.write(tables, collected)[0], coded.state.reference.picture.luma))
     assert found[0][0] == found[1][0] and torch.equal(found[0][1], found[1][1])
 

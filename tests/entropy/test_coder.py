@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dvc_codec.entropy.coder import LARGEST, SymbolReader, SymbolWriter, escape_bits
+from dvc_codec.entropy.coder import (
+    LARGEST,
+    LIFT_BITS,
+    SymbolReader,
+    SymbolWriter,
+    escape_bits,
+)
+from dvc_codec.entropy.scale import LIFTS
 from dvc_codec.entropy.tables import ALPHABET, REACH, Tables, starting_counts
 from dvc_codec.errors import DamagedFile
 
@@ -121,3 +128,21 @@ def test_a_table_may_be_as_sharp_as_counts_can_be() -> None:
     ids, symbols = np.zeros(3, np.int64), np.array([0, REACH - 1, 0])
     writer.write(Tables(counts), ids, symbols)
     np.testing.assert_array_equal(SymbolReader(writer.payload()).read(Tables(counts), ids), symbols)
+
+
+def test_lifts_are_read_between_symbols_and_idle_ones_cost_next_to_nothing() -> None:
+    random, ids = np.random.default_rng(3), np.full(50, 20)
+    writer, lifts = SymbolWriter(), random.integers(0, LIFTS + 1, 40)
+    symbols = drawn(TABLES, ids)
+    for lift in lifts:
+        writer.write_lift(int(lift))
+        writer.write(TABLES, ids, symbols)
+    reader = SymbolReader(writer.payload())
+    for lift in lifts:
+        assert reader.read_lift() == lift
+        np.testing.assert_array_equal(reader.read(TABLES, ids), symbols)
+    for lift, bits in ((0, 0.035), (1, LIFT_BITS), (LIFTS, LIFT_BITS)):
+        writer = SymbolWriter()
+        for _ in range(2000):
+            writer.write_lift(lift)
+        assert writer.bits() / 2000 == pytest.approx(bits, abs=0.02)

@@ -88,6 +88,9 @@ def shares(weights: list[float]) -> Callable[[int], tuple[int, int, int]]:
     return find
 
 
+LIFTS = shares([250 / 256] + 6 * [1 / 256])
+
+
 def read_step(coder: RangeDecoder, counts: Integers, tables: Integers) -> Integers:
     """One coding step of one plane: the symbols of ``tables``, in that order."""
     found = np.zeros(len(tables), np.int64)
@@ -217,6 +220,7 @@ class Parser:
         self.formulas: dict[str, list[tuple[Integers, Integers]]] = {}
         self.counts: dict[str, Integers] = {}
         self.past: dict[str, Integers] = {}
+        self.lifts: list[int] = []  # that were not 0
         for name in names:
             stride, _, transforms, start, end, *_ = PLANES[name]
             for layer in {layer for step in layers_of(name) for layer in step}:
@@ -250,21 +254,21 @@ class Parser:
         luma = blocks(now["luma"])
         return np.concatenate((moved, logarithm(luma[:1]), busy(luma)))
 
-    def index(
+    def levels(
         self, name: str, step: int, formula: Integers, first: list[Integers], last: list[Integers]
     ) -> Integers:
-        """``first``, ``last``: input channels before and after level(f) / 4."""
+        """Levels; ``first``, ``last``: input channels before and after level(f) / 4."""
         mean = 0.002 + 0.12 * np.minimum(formula, 65535) / 200
         level = np.rint(32 * np.log2(mean / 0.0005)).astype(np.int64)
         enter, leave = (self.layers[f"{name}.{layer}"] for layer in layers_of(name)[step])
         inputs = np.concatenate((*first, level // 4, *last))
         level = level + convolve(convolve(inputs, *enter).clip(0, 255), *leave)
-        return (level.clip(0, 528) + 8) // 16
+        return level.clip(0, 528)
 
     def step(
         self, name: str, step: int, side: Integers, now: Integers, values: Integers
     ) -> tuple[Integers, Integers]:
-        """Predictions and indices of the step's channels."""
+        """Predictions and levels of the step's channels."""
         if name not in SMOOTH:
             return self.step_of_bands(name, step, side, now)
         before = self.past[name]
@@ -275,7 +279,7 @@ class Parser:
         which[step] = 64
         last = [logarithm(before), logarithm(now), logarithm(near), logarithm(apart), which]
         formula = formula // 4 + 60 * near + 60 * apart
-        return predicted, self.index(name, step, formula, [side], last)
+        return predicted, self.levels(name, step, formula, [side], last)
 
     def step_of_bands(
         self, name: str, step: int, side: Integers, now: Integers
@@ -291,7 +295,7 @@ class Parser:
         formula += p[:, 0, None, None] * own + p[:, 1, None, None] * around(own)
         active = np.stack([before[band].sum(0) for band in bands])
         first, last = [side, logarithm(active)], [logarithm(own), logarithm(known)]
-        return 0 * own, self.index(name, step, formula, first, last)
+        return 0 * own, self.levels(name, step, formula, first, last)
 
     def frame(self, payload: bytes) -> dict[str, Integers]:
         """Values of every plane."""
@@ -310,8 +314,12 @@ class Parser:
             values, found = np.zeros((2, *self.past[name].shape), np.int64)
             counts = self.counts[name].copy()
             for step, (channels, cells) in enumerate(steps_of(name, *found.shape[1:])):
-                predicted, indices = self.step(name, step, side, np.abs(found), values)
-                index = indices[:, cells]
+                predicted, levels = self.step(name, step, side, np.abs(found), values)
+                lift = coder.symbol(LIFTS) if name == "luma" else 0
+                if lift:
+                    self.lifts.append(lift)
+                    levels = np.maximum(levels, 32 * lift + levels * 5 // 8)
+                index = (levels[:, cells] + 8) // 16
                 table = (index + group[channels, None] * LEVELS).ravel()
                 sent = index.ravel() > 0
                 read = np.zeros(len(table), np.int64)
@@ -363,7 +371,7 @@ def test_a_decoder_from_the_specification_reads_every_symbol(what: str) -> None:
         for picture in pictures[1:]:
             costs = table_costs(codec.prior, tables)
             coded = code_frame(codec, picture, state, torch.tensor([rate]), costs)
-            collected = symbols.collect(codec.prior, coded.sent, coded.fine)
+            collected = symbols.collect(codec.prior, coded.sent, coded.fine, coded.lifts)
             payload, _ = symbols.write(tables, collected)
             tables = symbols.adapt(tables, collected)
             state = coded.state
@@ -378,6 +386,7 @@ def test_a_decoder_from_the_specification_reads_every_symbol(what: str) -> None:
     assert (unsent > 0) == what.startswith("trained")
     assert (escaped > 100) == what.endswith("escapes")
     assert predicted > 0
+    assert parser.lifts or what != "trained"
 
 
 @pytest.mark.parametrize("what", ["untrained", "trained", "trained escapes"])
@@ -413,7 +422,7 @@ def test_it_reads_every_symbol_of_b_frames_too(what: str) -> None:
                 torch.tensor([rate]),
                 table_costs(prior, tables),
             )
-        collected = symbols.collect(prior, coded.sent, coded.fine)
+        collected = symbols.collect(prior, coded.sent, coded.fine, coded.lifts)
         payload, _ = symbols.write(tables, collected)
         known.add(kind, coded.sent, symbols.adapt(tables, collected))
         pictures.add(place, coded.state.reference)

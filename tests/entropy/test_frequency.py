@@ -231,7 +231,7 @@ def test_a_decoder_reads_what_was_written() -> None:
             chosen = part.put(chosen, part.of(sent) * (index_of(levels) > 0))
             fine = part.put(fine, levels)
     tables: dict[str, Tables] = prior.tables()
-    collected = symbols.collect(prior, {"some": chosen}, {"some": fine})
+    collected = symbols.collect(prior, {"some": chosen}, {"some": fine}, {})
     payload, _ = symbols.write(tables, collected)
     _, read, adapted = symbols.read(prior, tables, payload, {"some": before})
     assert torch.equal(read["some"], chosen)

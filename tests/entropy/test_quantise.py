@@ -1,9 +1,13 @@
 """The encoder's choice between what is near and what is cheap."""
 
+import pytest
 import torch
 from torch import Tensor
 
-from dvc_codec.entropy.quantise import choose, with_gradient
+from dvc_codec.codec.p_frame import law_costs
+from dvc_codec.entropy.law import FINE
+from dvc_codec.entropy.quantise import Cost, choose, choose_lift, with_gradient
+from dvc_codec.entropy.scale import LIFTS, lifted
 
 
 def some_latents() -> Tensor:
@@ -63,3 +67,48 @@ def test_gradient_passes_where_something_is_sent_and_only_there() -> None:
     assert latents.grad is not None
     assert torch.equal(latents.grad, (symbols != 0).float())
     assert 0 < float(latents.grad.mean()) < 1
+
+
+EVERYWHERE = torch.ones(16, 16, dtype=torch.bool)
+
+
+def law(levels: Tensor) -> Cost:
+    return law_costs("any", levels)
+
+
+def total(latents: Tensor, symbols: Tensor, levels: Tensor, trade: float) -> float:
+    return float((law(levels)(symbols, None) + trade * (latents - symbols) ** 2).sum())
+
+
+def test_levels_are_lifted_where_far_more_is_there_than_they_expect() -> None:
+    latents = torch.randn(1, 8, 16, 16, generator=torch.Generator().manual_seed(2))
+    levels = torch.randint(0, 4 * FINE, latents.shape).float()  # almost nothing
+    symbols, raised, lift = choose_lift(latents, levels, EVERYWHERE, law, 8.66)
+    assert lift > 0
+    assert torch.equal(raised, lifted(levels, lift))
+    costs = [
+        total(latents, choose(latents, law(lifted(levels, n)), 8.66), lifted(levels, n), 8.66)
+        for n in range(LIFTS + 1)
+    ]
+    assert total(latents, symbols, raised, 8.66) == pytest.approx(min(costs))
+    assert min(costs) < 0.9 * costs[0]
+
+
+def test_levels_that_are_right_stay() -> None:
+    latents = torch.zeros(1, 8, 16, 16)
+    latents[:, :, 3:6, 3:6] = 2.0
+    levels = torch.zeros_like(latents)
+    levels[:, :, 3:6, 3:6] = 24.0 * FINE
+    symbols, raised, lift = choose_lift(latents, levels, EVERYWHERE, law, 8.66)
+    assert lift == 0
+    assert raised is levels
+    assert torch.equal(symbols, latents)
+
+
+def test_cells_of_other_steps_lift_nothing() -> None:
+    latents = torch.zeros(1, 8, 16, 16)
+    latents[..., ::2] = 3.0
+    cells = EVERYWHERE.clone()
+    cells[:, ::2] = False
+    assert choose_lift(latents, torch.zeros_like(latents), cells, law, 8.66)[2] == 0
+    assert choose_lift(latents, torch.zeros_like(latents), ~cells, law, 8.66)[2] > 0

@@ -11,6 +11,7 @@ from dvc_codec.entropy.law import FINE, LEVELS, LOWEST_MEAN, PER_OCTAVE
 from dvc_codec.entropy.prior import PFramePrior, frequency_groups
 from dvc_codec.entropy.scale import (
     FORMULA_ENTRIES,
+    LIFTS,
     LOG_ENTRIES,
     UNIT,
     IntegerConv,
@@ -18,6 +19,7 @@ from dvc_codec.entropy.scale import (
     around,
     first_step_mask,
     index_of,
+    lifted,
 )
 
 
@@ -269,3 +271,13 @@ def test_the_rest_of_motion_has_the_groups_of_its_transform() -> None:
     transform = frequency_groups([u + v for u in range(4) for v in range(4)], 4, 4)
     detail = next(p for p in PFramePrior().planes if p.name == "motion_detail")
     assert detail.groups == tuple(group - 1 for group in transform[1:]) * 2
+
+
+@pytest.mark.parametrize("lift", range(LIFTS + 1))
+def test_lifted_levels_are_integers_in_order_and_never_lower(lift: int) -> None:
+    levels = torch.arange(0.0, (LEVELS - 1) * FINE + 1)
+    raised = lifted(levels, lift)
+    assert raised.tolist() == [max(n, 32 * lift + n * 5 // 8 if lift else 0) for n in range(529)]
+    assert bool((raised.diff() >= 0).all())
+    assert int(index_of(raised).max()) == LEVELS - 1
+    assert int(index_of(raised).min()) == 2 * lift
