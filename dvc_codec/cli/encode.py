@@ -173,12 +173,13 @@ def run(arguments: argparse.Namespace) -> None:
             progress=follow,
             waiting=check,
         )
-    notes += source_notes(arguments.source, summary, infos[0] if infos else None)
+    info = infos[0] if infos else source_info(part, model)
+    summary.left_out = [*summary.left_out, *info.uncarried]
+    notes += source_notes(arguments.source, summary, info)
     if summary.resumed:
         notes.append(f"{arguments.target}: went on after {summary.resumed} frames")
     for text in filter(None, notes):
         note(text)
-    info = infos[0] if infos else source_info(part, model)
     if arguments.json:
         said = as_json(arguments.target, summary, info)
         in_display_order = [bits for _, bits in sorted(frame_bits.items())]
@@ -223,12 +224,12 @@ def source_rate(arguments: argparse.Namespace, raw: "RawFormat | None") -> Fract
         return reader.info.frame_rate
 
 
-def source_notes(source: str, done: "Summary | Transcoded", info: "VideoInfo | None") -> list[str]:
+def source_notes(source: str, done: "Summary | Transcoded", info: "VideoInfo") -> list[str]:
     """What a user should know of how a source was read."""
     notes = []
     if done.converted_from:
         notes.append(f"{source}: {done.converted_from} was converted to 8-bit 4:2:0")
-    if info is not None and (curve := {16: "PQ", 18: "HLG"}.get(info.colour.transfer)):
+    if curve := {16: "PQ", 18: "HLG"}.get(info.colour.transfer):
         notes.append(
             f"{source}: HDR ({curve}) is kept as it is, in 8 bits: smooth areas may show bands"
         )
