@@ -17,10 +17,21 @@ from dvc_codec.container import (
     hdr_of,
 )
 
+EXAMPLES = """examples:
+  dvc-codec info in.dvc
+  dvc-codec info in.dvc --scan               (kinds of frames, where the bytes went)
+  dvc-codec info in.dvc --json | jq .frames
+"""
+
 
 def add_to(commands: Commands) -> None:
     """Declare the sub-command."""
-    parser = commands.add_parser("info", help="what a .dvc file holds, from its header and index")
+    parser = commands.add_parser(
+        "info",
+        help="what a .dvc file holds, from its header and index",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(run=run)
     parser.add_argument("source", metavar="FILE", type=Path, help="a .dvc file")
     parser.add_argument("--json", action="store_true", help="as JSON")
