@@ -28,7 +28,7 @@ from dvc_codec.cli.options import (
 )
 from dvc_codec.cli.progress import ProgressLine
 from dvc_codec.cli.rate_options import add_rates, choose, source_info
-from dvc_codec.container import is_dvc
+from dvc_codec.container import FrameKind, is_dvc
 from dvc_codec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -141,12 +141,15 @@ def run(arguments: argparse.Namespace) -> None:
     ):
         infos: list[VideoInfo] = []
         frame_bits: dict[int, dict[str, int]] = {}  # by time
+        indices: set[int] = set()  # of I frames: the group's own
 
         def follow(summary: "Summary", info: "VideoInfo") -> None:
             infos[:] = [info]
             assert summary.last is not None
             table.add(summary.last)
             frame_bits[summary.last.record.pts] = summary.last.bits
+            if summary.last.record.kind == FrameKind.I:
+                indices.add(summary.last.record.rate_index)
             total = expected_frames(info, part.start, part.frames)
             facts = so_far(summary, info, total)
             line.show(summary.frames, total, *in_words(facts), facts=facts)
@@ -176,6 +179,8 @@ def run(arguments: argparse.Namespace) -> None:
     info = infos[0] if infos else source_info(part, model)
     summary.left_out = [*summary.left_out, *info.uncarried]
     notes += source_notes(arguments.source, summary, info)
+    if chosen.rates:
+        notes.append(limit_note(arguments.target, indices))
     if summary.resumed:
         notes.append(f"{arguments.target}: went on after {summary.resumed} frames")
     for text in filter(None, notes):
@@ -243,6 +248,15 @@ def source_notes(source: str, done: "Summary | Transcoded", info: "VideoInfo") -
     if done.left_out:
         notes.append(f"{source}: left out: {', '.join(done.left_out)}")
     return notes
+
+
+def limit_note(target: Path, indices: set[int]) -> str | None:
+    """Where rate control could not go on: every group at the same end of the rate indices."""
+    from dvc_codec.networks.rate import RATES
+
+    ends = {0: "lowest", RATES - 1: "highest"}
+    end = ends.get(next(iter(indices))) if len(indices) == 1 else None
+    return end and f"{target}: the target is at the {end} quality there is, or beyond it"
 
 
 def so_far(summary: "Summary", info: "VideoInfo", total: int | None) -> dict[str, float | None]:

@@ -159,6 +159,21 @@ def test_wishes_that_make_no_sense(
     assert not list(tmp_path.glob("v.dvc*"))
 
 
+@pytest.mark.parametrize(
+    ("words", "end"),
+    [(["--target-bitrate", "9M"], "highest"), (["--target-psnr", "10"], "lowest")],
+)
+def test_a_target_out_of_reach_is_said(
+    tmp_path: Path, weights: Path, capfd: pytest.CaptureFixture[str], words: list[str], end: str
+) -> None:
+    source = write_video(tmp_path / "in.y4m", panned_texture(frames=2))
+    encode = ["encode", str(source), str(tmp_path / "v.dvc"), "--model", str(weights)]
+    assert main([*encode, *words]) == 0
+    assert f"the target is at the {end} quality there is" in capfd.readouterr().err
+    assert main([*encode, "--lambda", "64"]) == 0
+    assert "target" not in capfd.readouterr().err
+
+
 def test_a_rate_control_is_made_for_the_video(tmp_path: Path, model: Model, clip: Path) -> None:
     seen: list[VideoInfo] = []
 
