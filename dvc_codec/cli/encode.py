@@ -28,7 +28,7 @@ from dvc_codec.cli.options import (
 )
 from dvc_codec.cli.progress import ProgressLine
 from dvc_codec.cli.rate_options import add_rates, choose, source_info
-from dvc_codec.container import is_dvc
+from dvc_codec.container import FrameKind, is_dvc
 from dvc_codec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -141,12 +141,15 @@ def run(arguments: argparse.Namespace) -> None:
     ):
         infos: list[VideoInfo] = []
         frame_bits: dict[int, dict[str, int]] = {}  # by time
+        indices: set[int] = set()  # of I frames: the group's own
 
         def follow(summary: "Summary", info: "VideoInfo") -> None:
             infos[:] = [info]
             assert summary.last is not None
             table.add(summary.last)
             frame_bits[summary.last.record.pts] = summary.last.bits
+            if summary.last.record.kind == FrameKind.I:
+                indices.add(summary.last.record.rate_index)
             total = expected_frames(info, part.start, part.frames)
             facts = so_far(summary, info, total)
             line.show(summary.frames, total, *in_words(facts), facts=facts)
@@ -173,12 +176,15 @@ def run(arguments: argparse.Namespace) -> None:
             progress=follow,
             waiting=check,
         )
-    notes += source_notes(arguments.source, summary, infos[0] if infos else None)
+    info = infos[0] if infos else source_info(part, model)
+    summary.left_out = [*summary.left_out, *info.uncarried]
+    notes += source_notes(arguments.source, summary, info)
+    if chosen.rates:
+        notes.append(limit_note(arguments.target, indices))
     if summary.resumed:
         notes.append(f"{arguments.target}: went on after {summary.resumed} frames")
     for text in filter(None, notes):
         note(text)
-    info = infos[0] if infos else source_info(part, model)
     if arguments.json:
         said = as_json(arguments.target, summary, info)
         in_display_order = [bits for _, bits in sorted(frame_bits.items())]
@@ -223,12 +229,12 @@ def source_rate(arguments: argparse.Namespace, raw: "RawFormat | None") -> Fract
         return reader.info.frame_rate
 
 
-def source_notes(source: str, done: "Summary | Transcoded", info: "VideoInfo | None") -> list[str]:
+def source_notes(source: str, done: "Summary | Transcoded", info: "VideoInfo") -> list[str]:
     """What a user should know of how a source was read."""
     notes = []
     if done.converted_from:
         notes.append(f"{source}: {done.converted_from} was converted to 8-bit 4:2:0")
-    if info is not None and (curve := {16: "PQ", 18: "HLG"}.get(info.colour.transfer)):
+    if curve := {16: "PQ", 18: "HLG"}.get(info.colour.transfer):
         notes.append(
             f"{source}: HDR ({curve}) is kept as it is, in 8 bits: smooth areas may show bands"
         )
@@ -242,6 +248,15 @@ def source_notes(source: str, done: "Summary | Transcoded", info: "VideoInfo | N
     if done.left_out:
         notes.append(f"{source}: left out: {', '.join(done.left_out)}")
     return notes
+
+
+def limit_note(target: Path, indices: set[int]) -> str | None:
+    """Where rate control could not go on: every group at the same end of the rate indices."""
+    from dvc_codec.networks.rate import RATES
+
+    ends = {0: "lowest", RATES - 1: "highest"}
+    end = ends.get(next(iter(indices))) if len(indices) == 1 else None
+    return end and f"{target}: the target is at the {end} quality there is, or beyond it"
 
 
 def so_far(summary: "Summary", info: "VideoInfo", total: int | None) -> dict[str, float | None]:

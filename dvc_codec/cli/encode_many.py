@@ -6,13 +6,30 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dvc_codec.cli.options import Commands, add_b_frames, add_many, number
+from dvc_codec.cli.encode import add_search
+from dvc_codec.cli.options import Commands, add_many
+from dvc_codec.cli.rate_options import add_rates
 from dvc_codec.errors import CannotWrite, DvcError, FileMissing, UsageError
+
+EXAMPLES = """examples:
+  dvc-codec encode-many videos/ more.mp4 --out coded/
+  dvc-codec encode-many phone/ --out coded/ --quality 40 --preset fast --convert
+  dvc-codec encode-many videos/ --out coded/ --engine ray
+"""
+# Of encode, under the names they are parsed to; its words are these, with a hyphen
+RATES = ("quality", "target_psnr", "target_bitrate", "target_size")
+VALUES = (*RATES, "gop", "b_frames", "preset", "intra", "model")
+FLAGS = ("no_scene_cuts", "convert", "no_audio")
 
 
 def add_to(commands: Commands) -> None:
     """Declare the sub-command."""
-    parser = commands.add_parser("encode-many", help="code a library of videos into .dvc files")
+    parser = commands.add_parser(
+        "encode-many",
+        help="code a library of videos into .dvc files",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(run=run)
     parser.add_argument(
         "sources", metavar="IN", nargs="+", type=Path, help="videos, and folders of videos"
@@ -24,20 +41,14 @@ def add_to(commands: Commands) -> None:
         metavar="DIR",
         help="where NAME.dvc go; below a folder IN, in the same folders. What is there is left",
     )
-    parser.add_argument(
-        "--lambda",
-        dest="lagrangian",
-        type=number,
-        default=1024.0,
-        metavar="L",
-        help="weight of quality against size, 64 to 4096 (default: 1024)",
+    each = parser.add_argument_group("of each video, as of encode")
+    add_rates(each)
+    add_search(each)
+    each.add_argument(
+        "--convert", action="store_true", help="convert what is not 8-bit 4:2:0, and deinterlace"
     )
-    parser.add_argument(
-        "--gop", type=int, default=32, metavar="N", help="longest group of pictures (default: 32)"
-    )
-    add_b_frames(parser)
-    parser.add_argument(
-        "--intra", choices=("auto", "hevc", "av1"), default="auto", help="codec of the I frames"
+    each.add_argument(
+        "--no-audio", action="store_true", help="leave out sound, subtitles and attachments"
     )
     add_many(parser, "videos are coded")
     parser.add_argument(
@@ -52,11 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
     pairs = targets_of(arguments.sources, arguments.out)
     left = [(source, target) for source, target in pairs if not target.exists()]
     _told(f"{len(pairs) - len(left)} of {len(pairs)} files are there, {len(left)} to code")
-    settings = ["--lambda", f"{arguments.lagrangian:g}", "--gop", str(arguments.gop)]
-    settings += ["--intra", arguments.intra, "--threads", "1", "--quiet", "--json"]
-    settings += ["--model", str(arguments.model)] if arguments.model else []
-    if arguments.b_frames is not None:
-        settings += ["--b-frames", str(arguments.b_frames)]
+    settings = [*words_for_encode(arguments), "--threads", "1", "--quiet", "--json"]
     jobs = []
     for source, target in left:
         try:
@@ -89,6 +96,16 @@ def run(arguments: argparse.Namespace) -> None:
         )
 
 
+def words_for_encode(arguments: argparse.Namespace) -> list[str]:
+    """What was said of each video, in encode's words."""
+    words = [_option(name) for name in FLAGS if getattr(arguments, name)]
+    given = {_option(name): getattr(arguments, name) for name in VALUES}
+    for option, value in {"--lambda": arguments.lagrangian, **given}.items():
+        if value is not None:
+            words += [option, f"{value:.12g}" if isinstance(value, float) else str(value)]
+    return words
+
+
 def targets_of(sources: list[Path], out: Path) -> list[tuple[Path, Path]]:
     """Every video and the file it becomes, in order.
 
@@ -115,6 +132,10 @@ def targets_of(sources: list[Path], out: Path) -> list[tuple[Path, Path]]:
                 raise UsageError(f"{path}: {found[target]} would be {target} too; rename one")
             found[target] = path
     return [(path, target) for target, path in found.items()]
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _told(text: str) -> None:

@@ -17,14 +17,27 @@ from dvc_codec.container import (
     hdr_of,
 )
 
+EXAMPLES = """examples:
+  dvc-codec info in.dvc
+  dvc-codec info in.dvc --scan               (kinds of frames, where the bytes went)
+  dvc-codec info in.dvc --json | jq .frames
+"""
+
 
 def add_to(commands: Commands) -> None:
     """Declare the sub-command."""
-    parser = commands.add_parser("info", help="what a .dvc file holds, from its header and index")
+    parser = commands.add_parser(
+        "info",
+        help="what a .dvc file holds, from its header and index",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(run=run)
     parser.add_argument("source", metavar="FILE", type=Path, help="a .dvc file")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--scan", action="store_true", help="read all of it: where the bytes went")
+    parser.add_argument(
+        "--scan", action="store_true", help="read all of it: kinds of frames, where bytes went"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -32,23 +45,28 @@ def run(arguments: argparse.Namespace) -> None:
     with Reader(arguments.source) as reader:
         facts = as_json(arguments.source, reader)
         if arguments.scan:
-            facts["bytes_by_part"] = bytes_by_part(facts["bytes"], reader)
+            facts |= scanned(facts["bytes"], reader)
     print(json.dumps(facts) if arguments.json else as_lines(facts))
 
 
-def bytes_by_part(size: int, reader: Reader) -> dict[str, int]:
-    """I frames, P frames, sound and the like, everything around them; what is damaged is in none
-    but the last.
+def scanned(size: int, reader: Reader) -> dict[str, dict[str, int]]:
+    """Frames of each kind; bytes of I frames, of P and B frames, sound and the like, everything
+    around them. What is damaged is in none but the last.
     """
+    kinds = {kind.name: 0 for kind in FrameKind}
     parts = {"intra": 0, "inter": 0, "companions": 0}
     for found in reader.chunks(tolerant=True):
         if isinstance(found, Packet):
             parts["companions"] += len(found.data)
             continue
         for frame in found.frames:
+            kinds[frame.kind.name] += 1
             name = "intra" if frame.kind == FrameKind.I else "inter"
             parts[name] += sum(map(len, frame.payloads))
-    return {**parts, "overhead": size - sum(parts.values())}
+    return {
+        "frames_by_kind": kinds,
+        "bytes_by_part": {**parts, "overhead": size - sum(parts.values())},
+    }
 
 
 def as_json(source: Path, reader: Reader) -> dict[str, Any]:
@@ -127,6 +145,8 @@ def as_lines(facts: dict[str, Any]) -> str:
         ("chapter", f"{chapter['start']:.3f} s: {chapter['title']}")
         for chapter in facts["chapters"]
     ]
+    if kinds := facts.get("frames_by_kind"):
+        lines.append(("frames", ", ".join(f"{count} {kind}" for kind, count in kinds.items())))
     if parts := facts.get("bytes_by_part"):
         lines.append(("bytes", ", ".join(f"{name} {count}" for name, count in parts.items())))
     if not facts["complete"]:

@@ -31,12 +31,21 @@ if TYPE_CHECKING:
     from dvc_codec.codec.look import FrameFacts
     from dvc_codec.video import ColourTags
 
+EXAMPLES = """examples:
+  dvc-codec inspect in.dvc page.html
+  dvc-codec inspect in.dvc page.html --against in.mp4 --start 3 --frames 64 --pictures 8
+"""
 WIDEST = 720  # pixels of a picture in the page
 
 
 def add_to(commands: Commands) -> None:
     """Declare the sub-command."""
-    parser = commands.add_parser("inspect", help="show the inside of a .dvc file as a page of HTML")
+    parser = commands.add_parser(
+        "inspect",
+        help="show the inside of a .dvc file as a page of HTML",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(run=run)
     parser.add_argument("source", metavar="FILE", type=Path, help="a .dvc file")
     parser.add_argument("target", metavar="PAGE", type=Path, help="the .html file to make")

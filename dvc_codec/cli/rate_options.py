@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from dvc_codec.video import VideoInfo
 
 DEFAULT_LAMBDA = 1024.0
-_WINDOW_SECONDS = 2.0  # in which one pass makes good what it spent too much
+# In which one pass makes good what it spent too much: the longer of
+_WINDOW_SECONDS, _WINDOW_FRAMES = 2.0, 32
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _of_bits(
     )
 
     if arguments.source == STANDARD:
-        return _one_pass(arguments)
+        return _one_pass(arguments, part.gop)
     info = source_info(part, model)
     if arguments.target_size is not None:
         budget = bits_for_size(arguments.target_size, part, arguments.sound, model)
@@ -149,7 +150,7 @@ def _following(line: ProgressLine, words: str) -> Callable[[int, int | None], No
     return lambda done, total: line.show(done, total, words, facts={"phase": "trial"})
 
 
-def _one_pass(arguments: argparse.Namespace) -> Chosen:
+def _one_pass(arguments: argparse.Namespace, gop: int) -> Chosen:
     from dvc_codec.codec.rate_search import guess_for_bit_rate
     from dvc_codec.codec.rates import RunningRate
 
@@ -158,8 +159,8 @@ def _one_pass(arguments: argparse.Namespace) -> Chosen:
     wanted = arguments.target_bitrate
 
     def control(info: "VideoInfo") -> RunningRate:
-        window = max(8, round(_WINDOW_SECONDS * info.frame_rate))
+        window = max(_WINDOW_FRAMES, round(_WINDOW_SECONDS * info.frame_rate))
         guess = guess_for_bit_rate(wanted, info)
-        return RunningRate(float(wanted / info.frame_rate), guess, window)
+        return RunningRate(float(wanted / info.frame_rate), guess, gop, window)
 
     return Chosen(rates=control, words=f"bitrate {wanted:g} in one pass")

@@ -12,10 +12,20 @@ from dvc_codec.errors import DamagedFile
 if TYPE_CHECKING:
     from dvc_codec.codec.verify import Verdict
 
+EXAMPLES = """examples:
+  dvc-codec verify in.dvc
+  dvc-codec verify in.dvc --bytes-only       (much faster; needs no weights)
+"""
+
 
 def add_to(commands: Commands) -> None:
     """Declare the sub-command."""
-    parser = commands.add_parser("verify", help="check a .dvc file without writing anything")
+    parser = commands.add_parser(
+        "verify",
+        help="check a .dvc file without writing anything",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(run=run)
     parser.add_argument("source", metavar="FILE", type=Path, help="a .dvc file")
     parser.add_argument(

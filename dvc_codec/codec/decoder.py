@@ -20,6 +20,7 @@ from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.p_frame import reconstruct
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
+from dvc_codec.codec.turns import InTurn
 from dvc_codec.container import (
     FrameKind,
     FrameRecord,
@@ -279,30 +280,28 @@ class Decoder:
         decoder = FrameDecoder(self._model, self.header)
         picture = grey(self.header)
         group: GopSpan | None = None
-        following = 0  # the next to leave, in display order
-        early: dict[int, Shown | int | None] = {}  # None: nobody wants to see it
+        turns: InTurn[Shown | int | None] = InTurn()  # by number; None: nobody wants to see it
         with closing(ahead(self._parsed(first, last))) as all_parsed:
             for span, number, found in all_parsed:
                 if span is not group:
-                    group, following = span, span.start
-                if number < min(last, span.end):
-                    early[number] = None
+                    group = span
+                    turns.begin(span.start)
+                seen = number < min(last, span.end)
+                item: Shown | int | None = None
                 if isinstance(found, int):  # the time of a lost frame
-                    early[number] = found
+                    item = found
                 elif not _is_over(found.place, first - span.start):
                     decoded = decoder.decode(found)
-                    if number in early:
+                    if seen:
                         exact = hash_of(decoded) == found.record.picture_hash
-                        early[number] = Shown(Frame(decoded, found.record.pts), exact)
-                while following in early:
-                    ready = early.pop(following)
+                        item = Shown(Frame(decoded, found.record.pts), exact)
+                for here, ready in turns.add(number, item) if seen else ():
                     if isinstance(ready, int):
                         ready = Shown(Frame(picture, ready), exact=False, lost=True)
                     if ready is not None:
                         picture = ready.frame.picture
-                        if following >= first:
+                        if here >= first:
                             yield ready
-                    following += 1
 
     def packets_before(self, number: int) -> list[Packet]:
         """Packets of companion streams that stand before GOP ``number`` of the file's index; its

@@ -23,6 +23,7 @@ from dvc_codec.codec.memory import PictureMemory
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import finish
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
+from dvc_codec.codec.turns import InTurn
 from dvc_codec.container import FrameKind, FrameRecord, Header, Place, Reader, places
 from dvc_codec.networks.planes import GRID
 from dvc_codec.video import Picture, open_video
@@ -101,27 +102,26 @@ def look_into(
     originals = _originals(source, last)
     with Reader(file) as reader, torch.inference_mode():
         state = _State(model, reader.header)
+        turns: InTurn[FrameFacts | None] = InTurn()  # None: nobody looks into it
         for entry in range(len(reader.index)):
             gop = reader.read_gop(entry)
-            following = gop.first_frame  # the next to be given out, in display order
-            if following + len(gop.frames) <= first:
+            if gop.first_frame + len(gop.frames) <= first:
                 deque(islice(originals, len(gop.frames)), maxlen=0)
                 continue
-            early: dict[int, FrameFacts | None] = {}
+            turns.begin(gop.first_frame)
             for record, place in zip(gop.frames, places(gop), strict=True):
                 number = gop.first_frame + place.number
+                facts = None
                 if first <= number < last:
-                    early[number] = state.step(number, record, place)
+                    facts = state.step(number, record, place)
                 else:
                     state.pass_over(record, place)
-                    early[number] = None
-                while following in early and following < last:
-                    facts, original = early.pop(following), next(originals, None)
-                    following += 1
-                    if facts is not None:
-                        yield facts if original is None else _beside(facts, original)
-                if following >= last:
-                    return
+                for here, ready in turns.add(number, facts):
+                    original = next(originals, None)
+                    if ready is not None:
+                        yield ready if original is None else _beside(ready, original)
+                    if here >= last - 1:
+                        return
 
 
 def _beside(facts: FrameFacts, original: Picture) -> FrameFacts:

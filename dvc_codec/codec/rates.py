@@ -16,6 +16,11 @@ PSNR_PER_INDEX = 0.2  # dB, about
 _MOST_STEP = 2  # of the index from one P frame to the next
 _MOST_DRIFT = 10  # of the index from what the first pass proposes
 _FRAME_HEAD = 60  # bits around the payload of a frame
+# In one pass: of the index from one frame to the next, more while few frames are known; what an I
+# frame costs of any other's bits, until some are known; frames that may be looked ahead to
+_RUNNING_STEP, _FIRST_STEP, _FEW = 3.0, 8.0, 3
+_INTRA_RATIO = 8.0
+_LEAST_WINDOW = 16
 
 
 class RateControl(Protocol):
@@ -87,38 +92,68 @@ class PlannedRate:
 
 
 class RunningRate:
-    """One pass, for sources that can be read only once: a bit rate, met over seconds.
+    """One pass, for sources that can be read only once: a bit rate, met over groups.
+
+    What frames cost is remembered as what they would cost at index 0. The index is the one at which
+    the rest of the group, near its end the next group too, makes good what went wrong so far.
 
     Args:
         bits_per_frame: wanted on average.
         index: to start with.
-        window: frames over which what went wrong is made good.
+        gop: frames of the longest group.
+        window: the most frames over which what went wrong is made good.
     """
 
-    def __init__(self, bits_per_frame: float, index: int, window: int) -> None:
-        self._wanted, self._index, self._window = bits_per_frame, float(index), window
+    def __init__(self, bits_per_frame: float, index: int, gop: int, window: int) -> None:
+        self._wanted, self._index, self._gop = bits_per_frame, float(index), gop
+        self._window = max(_LEAST_WINDOW, window)
+        self._at = index  # of the frame that is being coded
         self._debt = 0.0
-        self._mean: dict[bool, float] = {}
-        self._intra = True
-        self._share = 1.0 / 32
+        self._number = 0  # in its group
+        self._intra: float | None = None  # bits at index 0
+        self._others: float | None = None
+        self._others_seen = 0
 
     def next_index(self, intra: bool) -> int:
-        self._intra = intra
-        return min(max(round(self._index), 0), RATES - 1)
+        if intra:
+            self._number = 0
+        self._at = min(max(round(self._index), 0), RATES - 1)
+        return self._at
 
     def spent(self, bits: int) -> None:
-        """A frame's payload in bits. I frames are paid off over the window."""
+        """A frame's payload in bits."""
         cost = bits + _FRAME_HEAD
         self._debt += cost - self._wanted
-        before = self._mean.get(self._intra, float(cost))
-        self._mean[self._intra] = cost if self._intra else 0.8 * before + 0.2 * cost
-        self._share = 0.97 * self._share + 0.03 * self._intra
-        usual = sum(
-            mean * (self._share if kind else 1 - self._share) for kind, mean in self._mean.items()
-        )
-        target = self._wanted - self._debt / self._window
-        step = math.log2(max(0.1 * self._wanted, target) / max(1.0, usual)) / SLOPE
-        self._index = min(max(self._index + min(max(0.15 * step, -1.5), 1.5), 0), RATES - 1)
+        self._remember(cost * 2 ** (-SLOPE * self._at))
+        self._number += 1
+        frames, costs = self._ahead()
+        budget = max(self._wanted * frames - self._debt, 0.1 * self._wanted * frames)
+        step = math.log2(budget / costs) / SLOPE - self._index
+        most = _FIRST_STEP if self._others_seen < _FEW else _RUNNING_STEP
+        self._index = min(max(self._index + min(max(step, -most), most), 0), RATES - 1)
+
+    def _remember(self, cost: float) -> None:
+        if self._number == 0:
+            self._intra = cost if self._intra is None else (self._intra + cost) / 2
+            if self._others is None:
+                self._others = cost / _INTRA_RATIO
+        else:
+            self._others_seen += 1
+            assert self._others is not None
+            share = max(1 / (self._others_seen + 1), 0.15)
+            self._others += share * (cost - self._others)
+
+    def _ahead(self) -> tuple[int, float]:
+        """How many frames are looked ahead to, and what they cost at index 0."""
+        assert self._intra is not None and self._others is not None
+        frames = min(max(0, self._gop - self._number), self._window)
+        costs = frames * self._others
+        group = min(self._gop, self._window)
+        if frames < group / 2:
+            groups = math.ceil(_LEAST_WINDOW / group)
+            frames += groups * group
+            costs += groups * (self._intra + (group - 1) * self._others)
+        return frames, costs
 
 
 def first_guess(bits_per_pixel: float) -> int:

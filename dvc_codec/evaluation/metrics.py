@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from dvc_codec.errors import DamagedFile, UsageError
-from dvc_codec.evaluation.rgb import to_rgb
+from dvc_codec.evaluation.rgb import bt709_rgb
 from dvc_codec.evaluation.similarity import ms_ssim, ssim
 from dvc_codec.video import Picture, Plane, open_video
 
@@ -112,8 +112,8 @@ def known_extras(names: Collection[str]) -> tuple[str, ...]:
 
 
 def rgb_psnr(a: Picture, b: Picture, colour_range: int = 0) -> float:
-    """PSNR in dB over red, green and blue (BT.709, see rgb.to_rgb)."""
-    return psnr(_mean_square(to_rgb(a, colour_range), to_rgb(b, colour_range)))
+    """PSNR in dB over red, green and blue (BT.709, see rgb.bt709_rgb)."""
+    return psnr(_mean_square(bt709_rgb(a, colour_range), bt709_rgb(b, colour_range)))
 
 
 def squared_errors(a: Picture, b: Picture) -> YUV:

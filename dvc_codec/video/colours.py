@@ -24,7 +24,10 @@ _HEAT = np.array(
 
 
 def to_rgb(picture: Picture, colour: ColourTags) -> Rgb:
-    """A picture as a screen shows it; chroma is repeated, not interpolated."""
+    """A picture as a screen shows it, 8-bit; chroma is repeated, not interpolated.
+
+    The matrix and range are those of ``colour``: BT.709 and limited where it does not say.
+    """
     red, blue = _WEIGHTS.get(colour.matrix, (0.2126, 0.0722))
     height, width = picture.y.shape
     y, u, v = (plane.astype(np.float32) for plane in picture.planes)

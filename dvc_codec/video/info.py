@@ -52,6 +52,7 @@ class VideoInfo:
         rotation: degrees to turn the picture counter-clockwise before it is shown.
         pix_fmt: FFmpeg's name of the source's pixel format.
         hdr: static HDR metadata, where there is any.
+        uncarried: names of what else the source's pictures carry, which is lost: HDR10+ and so on.
     """
 
     width: int
@@ -64,6 +65,7 @@ class VideoInfo:
     rotation: int = 0
     pix_fmt: str = "yuv420p"
     hdr: Hdr | None = None
+    uncarried: tuple[str, ...] = ()
 
     @property
     def frame_ticks(self) -> int:

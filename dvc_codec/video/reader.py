@@ -25,6 +25,7 @@ from dvc_codec.video.deinterlace import Deinterlacer
 from dvc_codec.video.hdr import hdr_of_frame
 from dvc_codec.video.info import VideoInfo
 from dvc_codec.video.picture import Frame
+from dvc_codec.video.uncarried import uncarried
 
 STDIN = "-"
 # FFmpeg "decodes" text files into pictures of text; nobody means that.
@@ -111,7 +112,8 @@ class VideoReader:
         self._deinterlacer: Deinterlacer | None = None
         self._open()
         try:
-            chroma_location = _chroma_location(self._container, self._stream)
+            described = _described(self._container, self._stream)
+            chroma_location = _chroma_location(described)
             self._to_picture = PictureMaker(self._name, chroma_location, convert)
             decoded = self._decoded_from(start)
             if convert:
@@ -120,7 +122,7 @@ class VideoReader:
             first = next(decoded, None)
             if first is None:
                 raise self._no_frames(start)
-            self.info = self._info_from(first[0], chroma_location)
+            self.info = self._info_from(first[0], chroma_location, described)
             head = Frame(self._to_picture(first[0]), first[1])
             self.first_pts = first[1]
         except BaseException:
@@ -249,7 +251,9 @@ class VideoReader:
         for frame, pts in rest:
             yield Frame(self._to_picture(frame), pts)
 
-    def _info_from(self, frame: av.VideoFrame, chroma_location: int) -> VideoInfo:
+    def _info_from(
+        self, frame: av.VideoFrame, chroma_location: int, described: list[str]
+    ) -> VideoInfo:
         ratio = self._stream.sample_aspect_ratio
         return VideoInfo(
             width=frame.width,
@@ -262,6 +266,7 @@ class VideoReader:
             rotation=frame.rotation,
             pix_fmt=frame.format.name,
             hdr=hdr_of_frame(frame),
+            uncarried=uncarried(frame, described),
         )
 
     def _no_frames(self, start: float) -> NotAVideo | OutOfRange:
@@ -390,11 +395,10 @@ def _frame_count(container: InputContainer, stream: VideoStream, rate: Fraction)
     return None
 
 
-def _chroma_location(container: InputContainer, stream: VideoStream) -> int:
-    """Where the source says its chroma samples are; 0 where it does not.
+def _described(container: InputContainer, stream: VideoStream) -> list[str]:
+    """Lines of FFmpeg's own description of a stream, which says more of it than PyAV hands out.
 
-    PyAV hands out every colour tag but this one, so it is read from FFmpeg's own description of
-    the stream, which names it in verbose mode: ``yuv420p(tv, bt709, progressive, left)``.
+    In verbose mode it names where chroma samples are: ``yuv420p(tv, bt709, progressive, left)``.
     """
     level = av.logging.get_level()
     av.logging.set_level(av.logging.VERBOSE)
@@ -404,8 +408,17 @@ def _chroma_location(container: InputContainer, stream: VideoStream) -> int:
     finally:
         av.logging.set_libav_level(av.logging.INFO)  # FFmpeg's default; PyAV cannot say what it was
         av.logging.set_level(level)
+    lines: list[str] = []
+    ours = False
     for line in described.splitlines():
-        ours = re.match(rf"\s*Stream #\d+:{stream.index}\b.*? Video: (.*)", line)
+        if found := re.match(r"\s*Stream #\d+:(\d+)\b", line):
+            ours = int(found[1]) == stream.index
         if ours:
-            return chroma_location_named(re.findall(r"\w+", ours[1]))
-    return 0
+            lines.append(line)
+    return lines
+
+
+def _chroma_location(described: list[str]) -> int:
+    """Where the source says its chroma samples are; 0 where it does not."""
+    picture = re.search(r" Video: (.*)", described[0]) if described else None
+    return chroma_location_named(re.findall(r"\w+", picture[1])) if picture else 0

@@ -67,7 +67,7 @@ def transcode_file(
                 target, info, lossless=lossless, crf=crf, extras=extras if sound else NO_EXTRAS
             )
         )
-        done.left_out = companions.left_out + writer.left_out
+        done.left_out = [*companions.left_out, *info.uncarried, *writer.left_out]
         until = None
         for frame in reader:
             until = (frame.pts + info.frame_ticks) * info.time_base

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from dvc_codec.cli.demo import mean_psnr
-from dvc_codec.cli.main import main
+from dvc_codec.cli.encode_many import words_for_encode
+from dvc_codec.cli.main import command_line, main
 from dvc_codec.cli.options import DEFAULT_B_FRAMES, MOST_B_FRAMES
 from dvc_codec.codec.order import LIMIT_BETWEEN, MOST_BETWEEN
 from dvc_codec.container import Reader
@@ -286,3 +287,29 @@ def test_auto_is_the_processor(tmp_path: Path, weights: Path, clip: Path) -> Non
         words = ["encode", str(clip), str(tmp_path / device), "--model", str(weights), "--quiet"]
         assert main([*words, "--device", device]) == 0
     assert (tmp_path / "auto").read_bytes() == (tmp_path / "cpu").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name", ["encode", "decode", "transcode", "info", "verify", "inspect", "encode-many"]
+)
+def test_help_has_examples(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    assert f"examples:\n  dvc-codec {name} " in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--lambda", "256.5", "--gop", "12", "--b-frames", "0", "--intra", "av1"],
+        ["--target-bitrate", "1.5M", "--preset", "fast", "--convert", "--no-scene-cuts"],
+        ["--target-size", "25M", "--model", "other.safetensors"],
+        ["--quality", "40", "--no-audio"],
+    ],
+)
+def test_each_of_many_is_coded_as_encode_is_told(words: list[str]) -> None:
+    many = command_line().parse_args(["encode-many", "in", "--out", "out", *words])
+    told = command_line().parse_args(["encode", "in", "out", *words_for_encode(many)])
+    assert vars(told) == vars(command_line().parse_args(["encode", "in", "out", *words]))

@@ -119,8 +119,11 @@ def test_info_tells_of_sound_and_where_the_bytes_went(
     assert [chapter["title"] for chapter in said["chapters"]] == ["part 0", "part 1"]
     assert sum(said["bytes_by_part"].values()) == said["bytes"]
     assert min(said["bytes_by_part"].values()) > 0
+    assert said["frames_by_kind"]["I"] == said["gops"]
+    assert sum(said["frames_by_kind"].values()) == said["frames"]
     assert main(["info", str(tmp_path / "v.dvc"), "--scan"]) == 0
-    assert "companions" in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert "companions" in out and " B\n" in out
 
 
 def test_tags_cannot_steer_the_terminal(

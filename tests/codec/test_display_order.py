@@ -28,7 +28,6 @@ from dvc_codec.container import (
 from dvc_codec.errors import DamagedFile
 from dvc_codec.evaluation.frame_bits import payload_bits
 from dvc_codec.video import Companions, Frame, Picture, VideoInfo, open_writer
-from tests.codec.test_sound import film
 from tests.container.examples import HEADER, frame_i, frame_p
 from tests.files import RATE, kinds_of, pictures_of, write_video
 from tests.moving import panned_texture
@@ -241,29 +240,6 @@ def test_an_i_frame_inside_a_group_begins_anew(
     for one, picture in zip(shown, (*recon[12:], *recon[:12]), strict=True):
         assert one.exact and one.frame.picture.equals(picture)
     assert [f.exact for f in look_into(tmp_path / "v.dvc", model)] == [True] * FRAMES
-
-
-class Killed(Exception):
-    """Stands for whatever stops an encoder."""
-
-
-@pytest.mark.parametrize("after", [3, 11])
-def test_a_resumed_file_is_the_uninterrupted_one(tmp_path: Path, model: Model, after: int) -> None:
-    source = film(tmp_path / "in.mkv")
-    settings = {"lagrangian": 128.0, "gop": 7, "model": model}
-    encode_file(source, tmp_path / "whole.dvc", **settings)  # type: ignore[arg-type]
-    assert "B" in kinds_of(tmp_path / "whole.dvc")
-
-    def stop(summary: object, _: object) -> None:
-        if summary.frames == after:  # type: ignore[attr-defined]
-            raise Killed
-
-    target = tmp_path / "v.dvc"
-    with pytest.raises(Killed):
-        encode_file(source, target, resume=True, progress=stop, **settings)  # type: ignore[arg-type]
-    summary = encode_file(source, target, resume=True, **settings)  # type: ignore[arg-type]
-    assert target.read_bytes() == (tmp_path / "whole.dvc").read_bytes()
-    assert summary.resumed == (after - 1) // 7 * 7
 
 
 def test_a_variable_frame_rate_comes_back(tmp_path: Path, model: Model) -> None:

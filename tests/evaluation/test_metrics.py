@@ -9,7 +9,7 @@ import pytest
 from dvc_codec.errors import DamagedFile, DvcError, UsageError
 from dvc_codec.evaluation.anchors import anchor_named, ffmpeg
 from dvc_codec.evaluation.metrics import BEST_PSNR, compare_files, known_extras, squared_errors
-from dvc_codec.evaluation.rgb import to_rgb
+from dvc_codec.evaluation.rgb import bt709_rgb
 from dvc_codec.evaluation.sequences import Sequence
 from dvc_codec.evaluation.similarity import vmaf
 from dvc_codec.evaluation.task import write_source
@@ -79,8 +79,8 @@ def test_rgb_of_greys_and_primaries_is_bt709() -> None:
     colours = {(255, 0, 0): (63, 102, 240), (0, 255, 0): (173, 42, 26), (0, 0, 255): (32, 240, 118)}
     greys = {(0, 0, 0): (16, 128, 128), (255, 255, 255): (235, 128, 128)}
     for rgb, yuv in (colours | greys).items():
-        assert np.abs(to_rgb(flat(*yuv)).astype(int) - rgb).max() <= 2
-    assert (to_rgb(flat(77, 128, 128), FULL_RANGE) == 77).all()
+        assert np.abs(bt709_rgb(flat(*yuv)).astype(int) - rgb).max() <= 2
+    assert (bt709_rgb(flat(77, 128, 128), FULL_RANGE) == 77).all()
 
 
 def test_extras_are_measured_when_asked_for(tmp_path: Path) -> None:

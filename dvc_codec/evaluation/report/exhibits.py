@@ -22,7 +22,7 @@ from dvc_codec.evaluation.report.equal_bits import chosen_anchor, encode_to_size
 from dvc_codec.evaluation.report.inside import Inside, take_apart
 from dvc_codec.evaluation.report.pictures import QUALITY, as_uri
 from dvc_codec.evaluation.results import Results
-from dvc_codec.evaluation.rgb import to_rgb
+from dvc_codec.evaluation.rgb import bt709_rgb
 from dvc_codec.evaluation.sequences import Sequence
 from dvc_codec.evaluation.task import OURS, Measured, run_command, write_source
 from dvc_codec.video import Picture, open_video
@@ -117,11 +117,11 @@ def _with_pictures(
     decoded_by_us = inside.decoded if inside else _first_frame(coded, model)
 
     def shown(picture: Picture, title: str) -> Shown:
-        return Shown(as_uri(to_rgb(picture, full)), f"{title}, {_quality(true, picture)}")
+        return Shown(as_uri(bt709_rgb(picture, full)), f"{title}, {_quality(true, picture)}")
 
     same = f"lambda {point.point:g}, file {point.file_bytes:,} bytes"
     pictures = [
-        Shown(as_uri(to_rgb(true, full)), "source"),
+        Shown(as_uri(bt709_rgb(true, full)), "source"),
         shown(decoded_by_us, f"dvc-codec, {same}"),
     ]
     other = None
@@ -170,7 +170,7 @@ def _strip(inside: Inside, full: int) -> tuple[Shown, ...]:
             )
         )
     found.append(
-        Shown(as_uri(to_rgb(inside.prediction, full), 80), "prediction from the frame before")
+        Shown(as_uri(bt709_rgb(inside.prediction, full), 80), "prediction from the frame before")
     )
     residual = inside.decoded.y.astype(np.float32) - inside.prediction.y
     found.append(

@@ -7,12 +7,12 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from dvc_codec.evaluation.rgb import RGB
+from dvc_codec.video.colours import Rgb
 
 QUALITY = 90  # of WebP, 0 to 100; 832x464 takes about 80 KB
 
 
-def as_uri(picture: RGB, quality: int = QUALITY) -> str:
+def as_uri(picture: Rgb, quality: int = QUALITY) -> str:
     """A data URI of (H, W, 3) uint8."""
     file = io.BytesIO()
     height, width = picture.shape[:2]
