@@ -168,7 +168,7 @@ def main(arguments: list[str] | None = None) -> None:
         sha256 = export(codec, clips, given.out, name).hex()
     except OSError as error:
         raise CannotWrite(f"{given.out}: {error.strerror}") from error
-    measured = "docs/benchmarks.md: real files, anchors in the same run"
+    measured = "not by this export (--measure VIDEOS does)"
     if given.measure is not None:
         measured = measure(codec, given.measure)
     kept = read(given.checkpoint)
