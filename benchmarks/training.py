@@ -28,6 +28,7 @@ from dvc_codec.training.intra_frames import IntraBank, hevc_intra, load_bank
 from dvc_codec.training.loss import rollout_loss
 from dvc_codec.training.optimisation import adam, average, clip, leave_out, parameter_groups
 from dvc_codec.training.replay import Draw, ReplayPool
+from dvc_codec.training.tars import TarStream
 
 
 def per_second(work: Callable[[], int], seconds: float, device: torch.device) -> float:
@@ -53,9 +54,14 @@ def measure(given: argparse.Namespace, device: torch.device) -> dict[str, float]
     bank: IntraBank | None = None
     if given.bank:
         bank = load_bank(given.bank, clips.numbers).to(device)
+    stream: TarStream | None = None
+    room, slots = clips.pictures.to(device), max(given.slots, given.batch)
+    if given.stream:
+        stream = TarStream(given.data, (0,), 1, seed=1)
+        room = torch.zeros((slots, *stream.shape), dtype=torch.uint8, device=device)
     pool = ReplayPool(
-        clips.pictures.to(device),
-        slots=max(given.slots, given.batch),
+        room,
+        slots=slots,
         size=given.size,
         start=codec.start,
         code_intra=hevc_intra,
@@ -63,6 +69,7 @@ def measure(given: argparse.Namespace, device: torch.device) -> dict[str, float]
         seed=1,
         draw=Draw(longest=given.longest),
         bank=bank,
+        stream=stream,
     )
     groups = parameter_groups(codec, 1e-4)
     optimiser = adam(groups)
@@ -116,6 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bank", type=Path)
+    parser.add_argument("--stream", action="store_true", help="clips from tars as steps go on")
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--network", default="dvc")
     parser.add_argument("--batch", type=int, default=8)

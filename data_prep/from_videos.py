@@ -2,10 +2,11 @@
 
     python -m data_prep.from_videos VIDEOS OUT --size 448x256 --frames 16
 
-Shots are found and no clip crosses a cut; duplicated, still and black frames are left out; pictures
-are scaled down (at least --shrink times) to hide what the source's codec did to them. Files that
-cannot be read are named, counted and passed over. OUT gets train/ and test/ (whole videos go to one
-or the other), or with --septuplets sequences/ and sep_trainlist.txt, sep_testlist.txt.
+Shots are found and no clip crosses a cut or a damaged place; duplicated, still and black frames are
+left out; pictures are scaled down (at least --shrink times) to hide what the source's codec did to
+them. Files that cannot be read are named, counted and passed over. OUT gets train/ and test/ (whole
+videos go to one or the other), or with --septuplets sequences/ and sep_trainlist.txt,
+sep_testlist.txt.
 """
 
 import argparse
@@ -33,6 +34,7 @@ CUT = 18.0  # above, and
 CUT_RATIO = 3.0  # so many times the differences before: another shot
 BLACK = 24.0  # brightest cell of a black picture
 MOST_SCALE = 4.0
+AFTER_DAMAGE = 32  # frames left out after a place that does not decode, which later ones build on
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,17 @@ class Report:
     videos: int = 0
     clips: dict[str, int] = field(default_factory=lambda: {"train": 0, "test": 0})
     dropped: dict[str, int] = field(default_factory=lambda: {"same": 0, "black": 0, "cuts": 0})
+    damaged: dict[str, int] = field(default_factory=dict)
     unusable: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.dropped.items())
         clips = ", ".join(f"{count} {part}" for part, count in self.clips.items())
+        if not self.clips["train"]:
+            clips += "; --test-share 0 gives every video to train"
         return [
             *(f"passed over: {line}" for line in self.unusable),
+            *(f"damaged: {name}, {count} places" for name, count in self.damaged.items()),
             f"{self.videos} videos read, {len(self.unusable)} passed over",
             f"frames left out or cuts found: {kinds}",
             f"clips: {clips}",
@@ -78,7 +84,7 @@ class Report:
 def clips_of(path: Path, wanted: Wanted, report: Report) -> Iterator[tuple[int, Planar]]:
     """(number of its first frame, uint8 (frames, 3 H / 2, W)) of a video, in order."""
     run: list[Picture] = []
-    first = waiting = made = 0
+    first = waiting = made = damaged = 0
     before: NDArray[np.float32] | None = None
     usual = CUT  # what pictures of this shot differ by
     with open_video(path) as reader:
@@ -90,6 +96,10 @@ def clips_of(path: Path, wanted: Wanted, report: Report) -> Iterator[tuple[int, 
                 report.dropped["same"] += 1
                 continue
             before = small
+            if reader.damaged > damaged:
+                damaged = report.damaged[str(path)] = reader.damaged
+                run, waiting = [], AFTER_DAMAGE
+                continue
             if small.max() < BLACK:
                 report.dropped["black"] += 1
                 run, waiting = [], 0
@@ -109,6 +119,8 @@ def clips_of(path: Path, wanted: Wanted, report: Report) -> Iterator[tuple[int, 
                 run, waiting, made = [], wanted.gap, made + 1
                 if made == wanted.most:
                     return
+        if reader.damaged:
+            report.damaged[str(path)] = reader.damaged
 
 
 def thumbnail(picture: Picture) -> NDArray[np.float32]:

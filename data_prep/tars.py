@@ -2,8 +2,9 @@
 
     python -m data_prep.tars DATA OUT --per-tar 500
 
-Every clip is a file of its own, so any process can take any part; the WebDataset library streams
-them, and `--data.data OUT` reads them too.
+Every clip is a file of its own, so any process can take any part: `--data.data OUT` reads all of
+them at the start, `--data.stream true` one by one as training goes on; the WebDataset library
+streams them, too.
 """
 
 import argparse
@@ -11,29 +12,35 @@ import io
 import json
 import os
 import tarfile
+from itertools import chain, islice
 from pathlib import Path
 
 import av
 
 from data_prep.shards import RATE, Planar
-from dvc_codec.training.clips import load_clips
+from dvc_codec.training.clips import find_clips, usable
 
 
 def write_tars(data: Path, out: Path, *, per_tar: int = 500, crf: float = 8) -> int:
-    """-> clips written to ``out/clips-00000.tar`` and so on."""
-    found = load_clips(data)
+    """-> clips written to ``out/clips-00000.tar`` and so on, one in memory at a time; those that
+    cannot be used are named on standard error.
+    """
+    wanted, decode = find_clips(data)
+    clips = usable(data, wanted, decode, [])
     out.mkdir(parents=True, exist_ok=True)
-    for first in range(0, len(found.numbers), per_tar):
-        path = out / f"clips-{first // per_tar:05d}.tar"
+    written = 0
+    while first := next(clips, None):
+        path = out / f"clips-{written // per_tar:05d}.tar"
         part = path.with_name(path.name + ".part")
         with tarfile.open(part, "w") as tar:
-            for place in range(first, min(first + per_tar, len(found.numbers))):
-                key = f"{place:08d}"
-                about = {"clip": found.numbers[place], "frames": found.pictures.shape[1]}
+            for number, pictures in chain([first], islice(clips, per_tar - 1)):
+                key = f"{written:08d}"
+                about = {"clip": number, "frames": len(pictures)}
                 _add(tar, f"{key}.json", json.dumps(about).encode())
-                _add(tar, f"{key}.mp4", coded(found.pictures[place].numpy(), crf))
+                _add(tar, f"{key}.mp4", coded(pictures, crf))
+                written += 1
         os.replace(part, path)
-    return len(found.numbers)
+    return written
 
 
 def coded(clip: Planar, crf: float) -> bytes:

@@ -6,13 +6,12 @@ Layouts are known by what lies in the folder:
   clips, each starting with a key frame; made by ``data_prep/from_videos.py``;
 - Vimeo-90k's: ``sequences/00001/0001/im1.png`` to ``im7.png`` and a list such as
   ``sep_trainlist.txt``;
-- tar files of clips, KEY.mp4 each (WebDataset's manner; ``data_prep/tars.py``).
+- tar files of clips, KEY.mp4 each (WebDataset's manner; ``data_prep/tars.py``), which can also be
+  read as training goes on (:mod:`dvc_codec.training.tars`).
 """
 
 import csv
-import sys
-import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,9 +22,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dvc_codec.errors import DamagedFile, FileMissing, NotAVideo
-from dvc_codec.training.frames import decode_clip, decode_shard, read_septuplet
+from dvc_codec.training.frames import complain, decode_shard, misshapen, read_septuplet
+from dvc_codec.training.tars import Member, members_of, tars_in
 
 Planar = NDArray[np.uint8]  # (3 H / 2, W): all of Y, then U, then V
+Entry = tuple[int, str | Planar]  # (number of the clip, why it is not here or its pictures)
+Decode = Callable[[list[int]], Iterator[Entry]]
 SEPTUPLET = 7
 LISTS = ("sep_trainlist.txt", "tri_trainlist.txt")
 
@@ -56,49 +58,87 @@ def load_clips(
     share: tuple[int, int] = (0, 1),
     report: Callable[[str], None] | None = None,
 ) -> ClipSet:
-    """Decode a data set: all of it, or the first ``limit`` clips.
+    """Decode a data set into memory: all of it, or the first ``limit`` clips.
 
     Args:
-        folder: packed shards, or Vimeo-90k's tree.
+        folder: packed shards, Vimeo-90k's tree, or tars.
         share: (k, n) loads every n-th clip from the k-th on: one process's part of many.
         report: told of every clip that cannot be used; by default standard error is.
 
     Raises:
         FileMissing: no data set there. NotAVideo: no clip of it can be used.
     """
+    wanted, decode = find_clips(folder)
+    return stack(folder, wanted[:limit][share[0] :: share[1]], decode, report)
+
+
+def load_some(folder: Path, count: int, seed: int) -> ClipSet:
+    """``count`` clips drawn from all of a data set, in the order drawn; all, if it has no more."""
+    wanted, decode = find_clips(folder)
+    random = np.random.default_rng(seed)
+    drawn = random.choice(len(wanted), min(count, len(wanted)), replace=False).tolist()
+    found = stack(folder, sorted(drawn), decode)
+    at = {number: place for place, number in enumerate(found.numbers)}
+    order = [at[number] for number in drawn if number in at]
+    numbers = tuple(found.numbers[place] for place in order)
+    return ClipSet(found.pictures[order], numbers, found.skipped)
+
+
+def find_clips(folder: Path) -> tuple[list[int], Decode]:
+    """The numbers of a data set's clips, and what decodes some of them. Raises FileMissing."""
     if (folder / "clips.csv").is_file():
-        wanted, decode = _shards(folder)
-    elif (folder / "sequences").is_dir():
-        wanted, decode = _septuplets(folder)
-    elif folder.is_dir() and list(folder.glob("*.tar")):
-        wanted, decode = _tars(folder)
-    else:
-        raise FileMissing(
-            f"{folder}: no index of clips here; expected clips.csv beside shard-0.mp4 "
-            "(data_prep/from_videos.py makes them), or Vimeo-90k's folder sequences"
-        )
-    chosen = wanted[:limit][share[0] :: share[1]]
-    report = report or (lambda line: print(f"skipped: {line}", file=sys.stderr))
+        return _shards(folder)
+    if (folder / "sequences").is_dir():
+        return _septuplets(folder)
+    if folder.is_dir() and list(folder.glob("*.tar")):
+        return _tars(folder)
+    raise FileMissing(
+        f"{folder}: no index of clips here; expected clips.csv beside shard-0.mp4 "
+        "(data_prep/from_videos.py makes them), or Vimeo-90k's folder sequences"
+    )
+
+
+def usable(
+    folder: Path,
+    chosen: list[int],
+    decode: Decode,
+    skipped: list[str],
+    report: Callable[[str], None] | None = None,
+) -> Iterator[tuple[int, Planar]]:
+    """Number and pictures of the chosen clips that are whole and as large as the first, one at a
+    time. The others are reported and added to ``skipped``. Raises NotAVideo where none is left.
+    """
+    shape: tuple[int, ...] = ()
+    for number, pictures in decode(chosen):
+        trouble = pictures if isinstance(pictures, str) else ""
+        if not isinstance(pictures, str):
+            shape = shape or pictures.shape
+            if pictures.shape == shape:
+                yield number, pictures
+                continue
+            trouble = misshapen(f"{folder}: clip {number}", pictures.shape, shape)
+        skipped.append(trouble)
+        (report or complain)(trouble)
+    if not shape:
+        raise NotAVideo(f"{folder}: none of its {len(chosen)} clips can be used")
+
+
+def stack(
+    folder: Path,
+    chosen: list[int],
+    decode: Decode,
+    report: Callable[[str], None] | None = None,
+) -> ClipSet:
+    """The clips of :func:`usable` in one tensor."""
     kept: Planar | None = None
     numbers: list[int] = []
     skipped: list[str] = []
-    for number, pictures in decode(chosen):
-        if isinstance(pictures, str):
-            skipped.append(pictures)
-            report(pictures)
-            continue
+    for number, pictures in usable(folder, chosen, decode, skipped, report):
         if kept is None:
             kept = np.empty((len(chosen), *pictures.shape), np.uint8)
-        if pictures.shape != kept.shape[1:]:
-            skipped.append(
-                f"{folder}: clip {number} is {_shape(pictures.shape)}, not {_shape(kept.shape[1:])}"
-            )
-            report(skipped[-1])
-            continue
         kept[len(numbers)] = pictures
         numbers.append(number)
-    if kept is None:
-        raise NotAVideo(f"{folder}: none of its {len(chosen)} clips can be used")
+    assert kept is not None
     return ClipSet(torch.from_numpy(kept[: len(numbers)]), tuple(numbers), tuple(skipped))
 
 
@@ -112,10 +152,6 @@ def split(planar: Tensor) -> tuple[Tensor, Tensor]:
     height, width = planar.shape[-2] * 2 // 3, planar.shape[-1]
     chroma = planar[..., height:, :].reshape(*planar.shape[:-2], 2, height // 2, width // 2)
     return planar[..., :height, :], chroma
-
-
-Entry = tuple[int, str | Planar]  # (number of the clip, why it is not here or its pictures)
-Decode = Callable[[list[int]], Iterator[Entry]]
 
 
 def _shards(folder: Path) -> tuple[list[int], Decode]:
@@ -156,26 +192,14 @@ def _septuplets(folder: Path) -> tuple[list[int], Decode]:
 
 
 def _tars(folder: Path) -> tuple[list[int], Decode]:
-    places: list[tuple[Path, str]] = []
-    for path in sorted(folder.glob("*.tar")):
-        try:
-            with tarfile.open(path) as tar:
-                places += [(path, name) for name in tar.getnames() if name.endswith(".mp4")]
-        except (tarfile.TarError, OSError) as error:
-            raise DamagedFile(f"{path}: cannot be read as tar: {error}") from error
+    return decoder_of([m for path in tars_in(folder) for m in members_of(path)])
+
+
+def decoder_of(members: Sequence[Member]) -> tuple[list[int], Decode]:
+    """Numbers of clips that lie in tars, and what decodes some of them."""
 
     def decode(chosen: list[int]) -> Iterator[Entry]:
-        for path in sorted({places[n][0] for n in chosen}):
-            with tarfile.open(path) as tar:
-                for number in (n for n in chosen if places[n][0] == path):
-                    name = places[number][1]
-                    member = tar.extractfile(name)
-                    content = member.read() if member else b""
-                    yield number, decode_clip(content, f"{path}: {name}")
+        for number in chosen:
+            yield number, members[number].decode()
 
-    return list(range(len(places))), decode
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    frames, rows, width = shape
-    return f"{frames} pictures of {width}x{rows * 2 // 3}"
+    return list(range(len(members))), decode

@@ -22,7 +22,7 @@ from dvc_codec.entropy.tables import ONE, Counts
 from dvc_codec.errors import CannotWrite, OutOfRange, WrongModel
 from dvc_codec.networks.rate import ENCODER_TRADE, RATES, lambda_at
 from dvc_codec.training.checkpoints import misfit, network_of, read, read_weights
-from dvc_codec.training.clips import load_shards, split
+from dvc_codec.training.clips import load_some, split
 from dvc_codec.training.crops import batch, whole
 from dvc_codec.training.intra_frames import hevc_intra
 from dvc_codec.training.logs import data_hash
@@ -162,16 +162,13 @@ def main(arguments: list[str] | None = None) -> None:
     name = given.name or given.out.stem
     clips = torch.empty(0)
     if given.data is not None:
-        loaded = load_shards(given.data)
-        count = min(given.clips, len(loaded))
-        chosen = np.random.default_rng(7).choice(len(loaded), count, replace=False)
-        clips = loaded[torch.from_numpy(chosen)]
+        clips = load_some(given.data, given.clips, seed=7).pictures
     try:
         given.out.parent.mkdir(parents=True, exist_ok=True)
         sha256 = export(codec, clips, given.out, name).hex()
     except OSError as error:
         raise CannotWrite(f"{given.out}: {error.strerror}") from error
-    measured = "docs/benchmarks.md: real files, anchors in the same run"
+    measured = "not by this export (--measure VIDEOS does)"
     if given.measure is not None:
         measured = measure(codec, given.measure)
     kept = read(given.checkpoint)

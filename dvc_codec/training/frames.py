@@ -2,6 +2,7 @@
 
 import io
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,17 @@ def read_septuplet(folder: Path, length: int) -> Planar | str:
             return f"{folder}: im{number}.png is of another size than im1.png"
         pictures.append(picture)
     return np.stack(pictures)
+
+
+def complain(line: str) -> None:
+    """Say on standard error why a clip is left out."""
+    print(f"skipped: {line}", file=sys.stderr)
+
+
+def misshapen(what: str, found: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """Why a clip does not go with the others: shapes as of :func:`decode_clip`."""
+    said = [f"{n} pictures of {width}x{rows * 2 // 3}" for n, rows, width in (found, expected)]
+    return f"{what} is {said[0]}, not {said[1]}"
 
 
 def _numbered_frames(path: Path, planar: bool) -> Iterator[tuple[int, Planar]]:

@@ -26,7 +26,6 @@ class CsvLog(Logger):
         super().__init__()
         self.folder = folder
         self._begun = time.monotonic()
-        self._last: tuple[int, float] | None = None
 
     @property
     def name(self) -> str:
@@ -47,21 +46,13 @@ class CsvLog(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """A row. Training's get samples per second (P frames of ``batch``) and time."""
+        """A row, with the seconds since the start."""
         found = {k: v for k, v in metrics.items() if k != "epoch"}
         if not found:
             return
         validation = any(k.startswith(VALIDATION) for k in found)
         row: dict[str, Any] = {"step": step, "seconds": round(time.monotonic() - self._begun, 1)}
         row |= {k.removeprefix(VALIDATION): float(f"{v:.6g}") for k, v in found.items()}
-        if not validation and step is not None:
-            now = time.monotonic()
-            if self._last and step > self._last[0]:
-                steps, spent = step - self._last[0], now - self._last[1]
-                row["samples_per_second"] = round(steps * found.get("batch", 1) / spent, 2)
-            else:
-                row["samples_per_second"] = ""
-            self._last = step, now
         self._append(self.folder / ("validation.csv" if validation else "train.csv"), row)
         print(" ".join(f"{name} {value}" for name, value in row.items() if value != ""), flush=True)
 

@@ -11,11 +11,13 @@ from dvc_codec.codec.importance import rate_shift
 from dvc_codec.codec.memory import reference_of
 from dvc_codec.codec.p_frame import Coded, PFrameCodec, State, code_frame
 from dvc_codec.container import group_order
+from dvc_codec.errors import OutOfRange
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import RATES, lagrangian
 
 # What Measured.values holds, in order
 COLUMNS = ("rd", "motion", "residual", "psnr_warped", "psnr_predicted", "psnr")
+LEAST_FOR_MS_SSIM = 176  # five scales, windows of 11 samples
 MOTION = "motion"  # planes whose name begins like this are motion's
 
 
@@ -51,7 +53,14 @@ def distortion(a: Planes, b: Planes) -> Tensor:
 
 
 def one_minus_ms_ssim(a: Planes, b: Planes) -> Tensor:
-    """1 - MS-SSIM of luma, (B,). At least 176 samples wide and high; needs torchmetrics."""
+    """1 - MS-SSIM of luma, (B,); needs torchmetrics. Raises OutOfRange below 176 samples wide or
+    high.
+    """
+    if min(a.luma.shape[-2:]) < LEAST_FOR_MS_SSIM:
+        raise OutOfRange(
+            f"MS-SSIM of {a.luma.shape[-1]}x{a.luma.shape[-2]}: needs at least "
+            f"{LEAST_FOR_MS_SSIM} samples wide and high"
+        )
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms
 
     def one(x: Tensor) -> Tensor:

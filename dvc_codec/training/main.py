@@ -80,7 +80,7 @@ def _lightning(arguments: list[str]) -> int:
 
 
 def _check_data(arguments: list[str]) -> int:
-    from dvc_codec.training.clips import load_clips
+    from dvc_codec.training.clips import find_clips, usable
     from dvc_codec.training.intra_frames import load_bank
 
     parser = argparse.ArgumentParser(prog="train.py check-data", description="Decode a data set.")
@@ -88,17 +88,23 @@ def _check_data(arguments: list[str]) -> int:
     parser.add_argument("--bank", type=Path, help="I frames coded beforehand, checked as well")
     parser.add_argument("--clips", type=int, help="the first ones only")
     chosen = parser.parse_args(arguments[1:])
-    found = load_clips(chosen.folder, chosen.clips)
-    count, frames, rows, width = found.pictures.shape
+    wanted, decode = find_clips(chosen.folder)
+    numbers: list[int] = []
+    skipped: list[str] = []
+    size = 0
+    for number, pictures in usable(chosen.folder, wanted[: chosen.clips], decode, skipped):
+        numbers.append(number)
+        size += pictures.nbytes
+        frames, rows, width = pictures.shape
     print(
-        f"{chosen.folder}: {count} clips of {frames} frames, {width}x{rows * 2 // 3}, "
-        f"{found.pictures.numel() / 1e9:.2f} GB in memory; {len(found.skipped)} skipped"
+        f"{chosen.folder}: {len(numbers)} clips of {frames} frames, {width}x{rows * 2 // 3}, "
+        f"{size / 1e9:.2f} GB in memory; {len(skipped)} skipped"
     )
     if chosen.bank:
-        bank = load_bank(chosen.bank, found.numbers)
+        bank = load_bank(chosen.bank, tuple(numbers))
         print(f"{chosen.bank}: {len(bank.rates)} I frames at {len(set(bank.rates))} rates")
-    if found.skipped:
-        raise DamagedFile(f"{chosen.folder}: {len(found.skipped)} clips cannot be used")
+    if skipped:
+        raise DamagedFile(f"{chosen.folder}: {len(skipped)} clips cannot be used")
     return 0
 
 

@@ -1,6 +1,7 @@
 """The Lightning module: a step of training, whole sequences for validation, what is kept."""
 
 import copy
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -124,6 +125,7 @@ class CodecTraining(pl.LightningModule):
         self.skipped = 0
         self._window: Tensor | None = None  # sums since the last row of the log
         self._in_window = 0
+        self._window_begun = 0.0
         self._cases: list[dict[str, float]] = []
         self.validated: dict[str, float] = {}  # means of the last validation
 
@@ -155,9 +157,14 @@ class CodecTraining(pl.LightningModule):
                 if isinstance(module, nn.Module):
                     module.compile()
         self.data.begin(self.codec.start, self.device, self.global_rank, self.trainer.world_size)
+        self._window_begun = time.monotonic()
 
     def on_validation_start(self) -> None:
         self._set_precision()
+        self._window_begun -= time.monotonic()
+
+    def on_validation_end(self) -> None:
+        self._window_begun += time.monotonic()  # samples per second are those of training
 
     def _set_precision(self) -> None:
         fast = self.fast
@@ -216,7 +223,9 @@ class CodecTraining(pl.LightningModule):
             self.log_window(rate)
 
     def log_window(self, rate: float) -> None:
-        """A row of the log: means since the last one. Raises Diverged."""
+        """A row of the log: means since the last one, and samples (P and B frames, of all
+        processes) per second. Raises Diverged.
+        """
         if self._window is None:
             return
         whole = self.trainer.strategy.reduce(self._window, reduce_op="mean")  # of all processes
@@ -225,9 +234,12 @@ class CodecTraining(pl.LightningModule):
         done, self._window, self._in_window = self._in_window, None, 0
         self.skipped += done - round(counted)
         means = [s / max(1.0, counted) for s in sums]
+        now = time.monotonic()
+        spent, self._window_begun = now - self._window_begun, now
         names = ("loss", *COLUMNS, "gradient")
         said = dict(zip(names, means, strict=True)) | {"learning_rate": rate}
         said |= {"skipped": float(self.skipped), "batch": float(self.data.batch)}
+        said["samples_per_second"] = done * self.data.batch * self.data.rollout / max(spent, 1e-9)
         if self.trainer.logger is not None:
             for logger in self.trainer.loggers:
                 logger.log_metrics(said, self.steps_done)

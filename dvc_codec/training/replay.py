@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -77,11 +77,32 @@ class Taken:
     rates: Tensor
 
 
+class Stream(Protocol):
+    """Clips that come one by one, in an order of their own for every lane."""
+
+    def take(self, lane: int) -> tuple[int, Tensor]:
+        """The next one: its place in the order, uint8 (frames, 3 H / 2, W)."""
+        ...
+
+    def at(self, lane: int, place: int) -> Tensor:
+        """One that was taken, once more."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Numbers and text."""
+        ...
+
+    def load_state_dict(self, kept: dict[str, Any]) -> bool:
+        """-> False, with nothing changed, if that is of other clips."""
+        ...
+
+
 class ReplayPool:
     """``slots`` sequences in progress over resident clips.
 
     Args:
-        clips: uint8 (clips, frames, 3 H / 2, W), see :mod:`dvc_codec.training.clips`.
+        clips: uint8 (clips, frames, 3 H / 2, W), see :mod:`dvc_codec.training.clips`. With a
+            ``stream``: room for a clip per slot.
         slots: of all lanes that this process runs.
         size: of the square crops, a multiple of 64.
         start: pictures -> state after an I frame (the codec's ``start``).
@@ -90,6 +111,7 @@ class ReplayPool:
         seed: of the first lane.
         lanes: numbers of the lanes to run. A lane is a share of the batch with slots and chance of
             its own: the same lanes draw the same whatever processes they are spread over.
+        stream: gives a new clip to every sequence; not together with a ``bank``.
 
     Raises:
         OutOfRange: clips too short or too small, or a longest sequence below the roll-out.
@@ -108,11 +130,13 @@ class ReplayPool:
         draw: Draw | None = None,
         bank: IntraBank | None = None,
         lanes: Sequence[int] = (0,),
+        stream: Stream | None = None,
     ) -> None:
         self.clips, self.size, self.start, self.code_intra = clips, size, start, code_intra
         self.rollout, self.bank, self.draw = rollout, bank, draw or Draw()
         _check(clips, size, rollout, slots, self.draw, len(lanes))
-        self.lanes = tuple(lanes)
+        self.lanes, self.stream = tuple(lanes), stream
+        self.streamed = [-1] * slots  # the place in the stream of each slot's clip
         self.random = {n: np.random.default_rng([seed, n]) for n in lanes}
         self.slots: list[Slot | None] = [None] * slots
         self.states: State | None = None  # of all slots
@@ -127,7 +151,12 @@ class ReplayPool:
             for number in random.choice(per_lane, each, replace=False) + at * per_lane:
                 slot = self.slots[int(number)]
                 if slot is None or slot.position + self.rollout > len(slot.course.frames):
-                    self.slots[int(number)] = Slot(self._course(random, slot is None), 1)
+                    course = self._course(random, slot is None)
+                    if self.stream is not None:
+                        course = replace(course, clip=int(number))
+                        self.streamed[number], clip = self.stream.take(lane)
+                        self.clips[number].copy_(clip)
+                    self.slots[int(number)] = Slot(course, 1)
                     fresh.append(int(number))
                 chosen.append(int(number))
         if fresh:
@@ -168,6 +197,8 @@ class ReplayPool:
             "random": json.dumps(random),
             "states": tensors,
             "shape": [len(self.slots), self.size, self.rollout, len(self.clips)],
+            "streamed": list(self.streamed),
+            "stream": self.stream.state_dict() if self.stream is not None else {},
         }
 
     def load_state_dict(self, kept: Mapping[str, Any]) -> bool:
@@ -178,6 +209,8 @@ class ReplayPool:
         shape = [len(self.slots), self.size, self.rollout, len(self.clips)]
         if kept["shape"] != shape or tuple(random) != self.lanes:
             return False
+        if self.stream is not None and not self.stream.load_state_dict(kept.get("stream", {})):
+            return False
         for number, state in random.items():
             self.random[number].bit_generator.state = state
         self.slots = [_slot(said) for said in json.loads(kept["slots"])]
@@ -187,6 +220,13 @@ class ReplayPool:
             self.states = cast(
                 State, _zipped(lambda p: next(tensors).to(p[0].device, p[0].dtype), [like])
             )
+        if self.stream is not None:
+            self.streamed = list(kept["streamed"])
+            per_lane = len(self.slots) // len(self.lanes)
+            for number, place in enumerate(self.streamed):
+                if place >= 0:
+                    pictures = self.stream.at(self.lanes[number // per_lane], place)
+                    self.clips[number].copy_(pictures)
         return True
 
     def _begin(self, fresh: list[int]) -> None:

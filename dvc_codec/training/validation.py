@@ -2,23 +2,32 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dvc_codec.codec.importance import rate_shift
+from dvc_codec.codec.memory import PictureMemory
 from dvc_codec.codec.p_frame import PFrameCodec, code_frame
+from dvc_codec.container import Place, group_order
 from dvc_codec.errors import FileMissing
 from dvc_codec.networks.planes import Planes
-from dvc_codec.networks.rate import lagrangian, lambda_at
+from dvc_codec.networks.rate import RATES, lagrangian, lambda_at
 from dvc_codec.training.absent import present
 from dvc_codec.training.clips import ClipSet, split
 from dvc_codec.training.crops import batch, whole
 from dvc_codec.training.intra_frames import IntraBank, hevc_intra
 from dvc_codec.training.loss import bits_per_pixel, distortion
 
+if TYPE_CHECKING:
+    from dvc_codec.video import Picture
+
+Order = tuple[Place, ...]
+UNPLANNED = 2  # frames from anchor to anchor where the encoder's own plan cannot be made
 VIDEOS = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".y4m")
 
 
@@ -27,23 +36,53 @@ class Case:
     """A sequence at a rate.
 
     Attributes:
-        pictures: uint8 (frames, 3 H / 2, W), as the I frame's source and the P frames.
-        rate: index.
+        pictures: uint8 (frames, 3 H / 2, W): one group, the first is the I frame's source.
+        rate: index of the group; frames have theirs around it, as in the encoder.
+        order: the places of all pictures in coding order. A codec without B frames codes one
+            after the other, whatever it says.
         intra: uint8 (3 H / 2, W) as decoded; None: to be coded.
     """
 
     pictures: Tensor
     rate: int
+    order: Order
     intra: Tensor | None = None
 
 
-def cases_of_clips(clips: ClipSet, frames: int, rates: Sequence[int]) -> list[Case]:
+def order_of(pictures: Tensor, between: int | None = None) -> Order:
+    """The places of a group's pictures in the order that the encoder codes them in.
+
+    Args:
+        pictures: uint8 (frames, 3 H / 2, W).
+        between: the most B frames in a row; None: as many as the encoder makes.
+
+    Without PyAV, which the encoder's plan needs, every ``UNPLANNED``-th picture is an anchor.
+    """
+    if between == 0 or not present("av"):
+        return tuple(group_order(len(pictures), UNPLANNED if between != 0 else 1))
+    from dvc_codec.codec.order import MOST_BETWEEN, plan
+    from dvc_codec.video import Frame
+
+    frames = (Frame(_picture(planar), n) for n, planar in enumerate(pictures.cpu()))
+    most = MOST_BETWEEN if between is None else between
+    planned = plan(frames, len(pictures), scene_cuts=False, between=most)
+    return tuple(frame.place for frame in planned)
+
+
+def cases_of_clips(
+    clips: ClipSet, frames: int, rates: Sequence[int], between: int | None = None
+) -> list[Case]:
     """Every clip at every rate."""
-    return [Case(pictures[:frames], r) for pictures in clips.pictures for r in rates]
+    return _at_rates([pictures[:frames] for pictures in clips.pictures], rates, between)
 
 
 def cases_of_bank(
-    clips: ClipSet, bank: IntraBank, first: int, frames: int, rates: Sequence[int]
+    clips: ClipSet,
+    bank: IntraBank,
+    first: int,
+    frames: int,
+    rates: Sequence[int],
+    between: int | None = None,
 ) -> list[Case]:
     """Clips from number ``first`` on that have an I frame in the bank, at its own rate: the first
     entry of each clip at the rates nearest to ``rates``.
@@ -57,30 +96,37 @@ def cases_of_bank(
                 continue
             seen.add(clip)
             pictures = clips.pictures[clip, begin:][:frames]
-            cases.append(Case(pictures, int(bank.rates[entry]), bank.pictures[entry]))
+            order = order_of(pictures, between)
+            cases.append(Case(pictures, int(bank.rates[entry]), order, bank.pictures[entry]))
     return cases
 
 
-def cases_of_videos(folder: Path, frames: int, rates: Sequence[int]) -> list[Case]:
+def cases_of_videos(
+    folder: Path, frames: int, rates: Sequence[int], between: int | None = None
+) -> list[Case]:
     """The start of every video in a folder at every rate; odd sizes are cropped to even ones."""
     from dvc_codec.video import open_video
 
     files = [p for p in sorted(folder.glob("*")) if p.suffix.lower() in VIDEOS]
     if not files:
         raise FileMissing(f"{folder}: found no video to validate on")
-    cases = []
+    clips = []
     for path in files:
         with open_video(path, frames=frames) as reader:
-            pictures = [_planar(*f.picture.planes) for f in reader]
-        clip = torch.from_numpy(np.stack(pictures))
-        cases += [Case(clip, rate) for rate in rates]
-    return cases
+            clips.append(torch.from_numpy(np.stack([_planar(*f.picture.planes) for f in reader])))
+    return _at_rates(clips, rates, between)
+
+
+def _at_rates(clips: Sequence[Tensor], rates: Sequence[int], between: int | None) -> list[Case]:
+    orders = [order_of(pictures, between) for pictures in clips]
+    return [Case(c, r, order) for c, order in zip(clips, orders, strict=True) for r in rates]
 
 
 @torch.inference_mode()
 def measure_loss(codec: PFrameCodec, case: Case, device: torch.device) -> dict[str, float]:
-    """Means over the P frames: lambda D + R by estimated bits, bits per pixel, PSNR, and how much
-    PSNR the last quarter lost against the first.
+    """Means over P and B frames: lambda D + R by estimated bits, bits per pixel, PSNR, and how much
+    PSNR the last quarter, in display order, lost against the first. Frames have the rates that the
+    encoder gives them; lambda is the group's.
     """
     first = case.pictures[0]
     if case.intra is not None:
@@ -88,19 +134,25 @@ def measure_loss(codec: PFrameCodec, case: Case, device: torch.device) -> dict[s
     else:
         luma, chroma = hevc_intra(*split(first), lambda_at(case.rate))
         coded_first = batch([(luma.to(device), chroma.to(device))])
-    state = codec.start(coded_first)
-    rate = torch.tensor([case.rate], device=device)
-    rows = []
-    for picture in case.pictures[1:]:
-        current = whole(picture.to(device))
-        coded = code_frame(codec, current, state, rate)
+    state, references = codec.start(coded_first), PictureMemory(codec)
+    references.begin(coded_first)
+    group, anchors = torch.tensor([case.rate], device=device), 1
+    rows: dict[int, Tensor] = {}
+    for place in _order_for(codec, case)[1:]:
+        if place.future is None and place.past is not None:
+            anchors = place.number - place.past
+        current = whole(case.pictures[place.number].to(device))
+        index = (group + rate_shift(place, anchors, len(case.pictures))).clamp(0, RATES - 1)
+        known = replace(state, reference=references.of(place))
+        coded = code_frame(codec, current, known, index)
         state = coded.state
+        references.add(place, state.reference)
         motion, residual = bits_per_pixel(coded, current)
         d = distortion(state.reference.picture, current)
         predicted = distortion(coded.prediction.picture, current)
-        cost = lagrangian(rate) * d + motion + residual
-        rows.append(torch.cat((cost, motion, residual, d, predicted)))
-    table = torch.stack(rows).double().cpu()
+        cost = lagrangian(group) * d + motion + residual
+        rows[place.number] = torch.cat((cost, motion, residual, d, predicted))
+    table = torch.stack([rows[number] for number in sorted(rows)]).double().cpu()
     rd, motion_bits, residual_bits, _, _ = table.mean(0).tolist()
     psnr, predicted_psnr = (-10 * table[:, 3:].clamp(min=1e-9).log10()).T
     quarter = max(1, len(rows) // 4)
@@ -123,9 +175,8 @@ def measure_bytes(codec: PFrameCodec, case: Case) -> dict[str, float]:
         return {}
     from dvc_codec.codec.encoder import FrameEncoder
     from dvc_codec.codec.model import Model
-    from dvc_codec.container import group_order
     from dvc_codec.networks.rate import ENCODER_TRADE
-    from dvc_codec.video import Frame, Picture
+    from dvc_codec.video import Frame
 
     baked = copy.deepcopy(codec).cpu().eval()
     baked.bake()
@@ -136,10 +187,8 @@ def measure_bytes(codec: PFrameCodec, case: Case) -> dict[str, float]:
         Model("validation", bytes(32), baked), lambda_at(case.rate), "hevc", len(case.pictures)
     )
     bits, pixels, errors = 0, 0, []
-    order = group_order(len(case.pictures), 1)
-    for place, planar in zip(order, case.pictures.cpu(), strict=True):
-        luma, chroma = split(planar)
-        picture = Picture(*(np.ascontiguousarray(p.numpy()) for p in (luma, *chroma)))
+    for place in _order_for(codec, case):
+        picture = _picture(case.pictures[place.number].cpu())
         coded = encoder.encode(Frame(picture, place.number), place)
         bits += sum(8 * len(payload) for payload in coded.record.payloads)
         pixels += picture.y.size
@@ -151,6 +200,19 @@ def measure_bytes(codec: PFrameCodec, case: Case) -> dict[str, float]:
         "bytes_psnr": -10 * float(np.log10(max(d, 1e-9))),
         "bytes_rd": lambda_at(case.rate) * d + rate,
     }
+
+
+def _order_for(codec: PFrameCodec, case: Case) -> Order:
+    if codec.prior_between is None:
+        return tuple(group_order(len(case.pictures), 1))
+    return case.order
+
+
+def _picture(planar: Tensor) -> "Picture":
+    from dvc_codec.video import Picture
+
+    luma, chroma = split(planar)
+    return Picture(*(np.ascontiguousarray(p.numpy()) for p in (luma, *chroma)))
 
 
 def _planar(y: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:

@@ -4,22 +4,41 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
 
-from data_prep.from_videos import Report, Wanted, clips_of, main, part_of, prepare
+from data_prep.from_videos import AFTER_DAMAGE, Report, Wanted, clips_of, main, part_of, prepare
 from dvc_codec.errors import NotAVideo
 from dvc_codec.training.clips import load_clips
 from dvc_codec.video import Picture
 from tests.files import write_video
 from tests.moving import panned_texture, scene_cut
+from tests.training.clips import planar
 
 SMALL = Wanted(width=64, height=64, frames=4, gap=0)
 
 
 def video(path: Path, pictures: list[Picture]) -> Path:
     return write_video(path, pictures)
+
+
+def write_h264(path: Path, pictures: list[Picture], group: int) -> None:
+    """As many videos are: a key frame every ``group`` frames."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = (
+            pictures[0].width,
+            pictures[0].height,
+            "yuv420p",
+        )
+        stream.options = {"qp": "4", "g": str(group), "bf": "0", "preset": "ultrafast"}
+        for pts, frame in enumerate(planar(pictures)):
+            video = av.VideoFrame.from_ndarray(frame.numpy(), format="yuv420p")
+            video.pts = pts
+            out.mux(stream.encode(video))
+        out.mux(stream.encode())
 
 
 def brighter(pictures: list[Picture]) -> list[Picture]:
@@ -69,6 +88,25 @@ def test_a_broken_file_is_named_and_passed_over(
     assert found.pictures.shape == (2, 4, 96, 64) and not found.skipped
     header = (out / "train" / "clips.csv").read_text().splitlines()[1]
     assert header == "0,0,4,yuv,good.y4m,0"
+
+
+def test_no_clip_crosses_a_damaged_place(tmp_path: Path) -> None:
+    """A file with a group whose bytes are gone: what follows it is left out, then clips go on."""
+    frames = 12 + AFTER_DAMAGE + 8
+    pictures = panned_texture(size=(128, 128), frames=frames, shift=(3, 1))
+    path = tmp_path / "a.mp4"
+    write_h264(path, pictures, group=4)
+    with av.open(str(path)) as opened:
+        packets = [(p.pos, p.size) for p in opened.demux(video=0) if p.size]
+    content = bytearray(path.read_bytes())
+    at, size = packets[8]
+    content[at + 8 : at + size] = bytes(size - 8)
+    path.write_bytes(content)
+    report = Report()
+    firsts = [first for first, _ in clips_of(path, SMALL, report)]
+    assert report.damaged[str(path)] >= 1
+    assert any(line.startswith(f"damaged: {path}") for line in report.lines())
+    assert firsts[:2] == [0, 4] and len(firsts) >= 3 and firsts[2] >= 8 + AFTER_DAMAGE
 
 
 def test_nothing_but_broken_files_is_an_error(tmp_path: Path) -> None:

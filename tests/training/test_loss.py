@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from dvc_codec.codec.importance import rate_shift
 from dvc_codec.codec.p_frame import PFrameCodec, code_frame
 from dvc_codec.codec.pictures import to_planes
 from dvc_codec.container import Place
+from dvc_codec.errors import OutOfRange
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import lagrangian
-from dvc_codec.training.loss import Loss, distortion, rollout_loss
+from dvc_codec.training.loss import Loss, distortion, one_minus_ms_ssim, rollout_loss
+from dvc_codec.training.optimisation import parameter_groups
 from tests.moving import panned_texture
 
 
@@ -60,6 +63,64 @@ def test_the_prediction_s_weight_adds_its_distortion() -> None:
     predicted = code_frame(codec, second, codec.start(first), rate).prediction.picture
     expected = float(lagrangian(rate)) ** 0.5 * float(distortion(predicted, second).detach())
     assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-3)
+
+
+def soft_and_sharp(size: int) -> tuple[Planes, Planes]:
+    """A texture and a blurred copy of it, of another chroma."""
+    sharp = to_planes(panned_texture(size=(size, size), frames=1)[0])
+    luma = F.avg_pool2d(F.pad(sharp.luma, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
+    return Planes(luma, sharp.chroma * 0.5), sharp
+
+
+def test_ms_ssim_is_torchmetrics_of_luma() -> None:
+    """As its metric gives it for 8-bit levels, one value per sample; chroma counts for nothing."""
+    metric = pytest.importorskip("torchmetrics.image").MultiScaleStructuralSimilarityIndexMeasure
+    soft, sharp = soft_and_sharp(192)
+    levels = [255 * (planes.luma + 0.5) for planes in (soft, sharp)]
+    expected = 1 - float(metric(data_range=255.0)(*levels))
+    found = one_minus_ms_ssim(soft, sharp)
+    assert found.shape == (1,) and float(found) == pytest.approx(expected, rel=1e-3)
+    assert 0.005 < expected < 0.5
+    pair = Planes(*(torch.cat(planes) for planes in zip(soft, sharp, strict=True)))
+    twice = Planes(*(torch.cat((plane, plane)) for plane in sharp))
+    both = one_minus_ms_ssim(pair, twice).tolist()
+    assert both == pytest.approx([expected, 0.0], rel=1e-3, abs=1e-5)
+
+
+def test_ms_ssim_can_be_learned() -> None:
+    """The loss has its D, gradients reach what is trained, and steps lower it."""
+    pytest.importorskip("torchmetrics")
+    torch.manual_seed(1)
+    codec = PFrameCodec()
+    first, second = (to_planes(p) for p in panned_texture(size=(192, 192), frames=2))
+    rate, what = torch.tensor([30]), Loss(prediction=0.0, metric="ms-ssim")
+    groups = parameter_groups(codec, 1e-3)
+    optimiser = torch.optim.AdamW(groups, weight_decay=0.0)
+    losses = []
+    for _ in range(4):
+        measured, state = rollout_loss(codec, [second], codec.start(first), rate, loss=what)
+        losses.append(float(measured.loss.detach()))
+        if len(losses) == 1:
+            d = float(one_minus_ms_ssim(state.reference.picture, second).detach())
+            lam = float(lagrangian(rate))
+            expected = (lam * d + measured.motion + measured.residual) / lam**0.5
+            assert losses[0] == pytest.approx(expected, rel=1e-4)
+        optimiser.zero_grad()
+        measured.loss.backward()
+        gradients = [p.grad for g in groups for p in g["params"] if p.grad is not None]
+        assert gradients and all(bool(g.isfinite().all()) for g in gradients)
+        assert any(
+            bool(p.grad.any()) for p in codec.network.filter.parameters() if p.grad is not None
+        )
+        optimiser.step()
+    assert losses[-1] < losses[0], losses
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_ms_ssim_of_small_crops_is_refused(size: int) -> None:
+    soft, sharp = soft_and_sharp(size)
+    with pytest.raises(OutOfRange, match="at least 176"):
+        one_minus_ms_ssim(soft, sharp)
 
 
 @pytest.mark.parametrize("distance", [2, 4])

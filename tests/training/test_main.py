@@ -93,4 +93,5 @@ def test_stages_run_go_on_and_export(tmp_path: Path) -> None:
     assert load_model(model).sha256.hex() in again.stdout
     card = model.with_suffix(".md").read_text()
     assert "2 steps" in card and "SHA-256 of its index" in card
+    assert "measured | not by this export" in card
     assert (out / "00_first" / "config.yaml").exists()

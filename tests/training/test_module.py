@@ -1,9 +1,12 @@
 """The trainer: it learns, stops, and goes on where it stopped."""
 
+import csv
+import itertools
 import os
 import signal
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from dvc_codec.networks.dvc2019.config import Dvc2019Config
 from dvc_codec.training import checkpoints
 from dvc_codec.training import module as trainer
 from dvc_codec.training.checkpoints import read_weights
+from dvc_codec.training.command_line import DEFAULTS
 from dvc_codec.training.keeper import Keeper
 from dvc_codec.training.loss import Loss, rollout_loss
 from dvc_codec.training.module import CodecTraining, Diverged
@@ -248,6 +252,19 @@ def test_training_starts_from_any_weights(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DvcError, match="another network: Missing") as refused:
         CodecTraining(init_from=plain)
     assert len(str(refused.value)) < 300 and str(refused.value).endswith("…")
+
+
+def test_samples_per_second_are_frames_of_training(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four steps of two frames of one sequence; a window takes one tick, and so does validation."""
+    ticks = itertools.count()
+    monkeypatch.setattr(trainer, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
+    monkeypatch.setitem(DEFAULTS, "val_check_interval", 3)
+    train(small_data(data, rollout=2), tmp_path, 4, real_bytes=False)
+    assert (tmp_path / "validation.csv").is_file()
+    with (tmp_path / "train.csv").open(newline="") as file:
+        assert [float(r["samples_per_second"]) for r in csv.DictReader(file)] == [4.0, 2.0]
 
 
 def test_dvc2019_trains_with_the_same_module(data: Path, tmp_path: Path) -> None:
