@@ -1,7 +1,6 @@
 """What all tests may ask for."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 # Before anything imports torch, and for every process that a test starts: pictures here are small,
@@ -55,15 +54,3 @@ def shaken_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "shaken.safetensors"
     save_model(shaken(PFrameCodec()), path, "shaken, for tests")
     return path
-
-
-@pytest.fixture(autouse=True, scope="session")
-def b_frames_wherever_they_may_be() -> Iterator[None]:
-    """Files that tests make have B frames whether they gain or not; the choice itself:
-    tests/codec/test_order.py.
-    """
-    from dvc_codec.codec import order
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(order, "gains", lambda frames: True)
-        yield

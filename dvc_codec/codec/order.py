@@ -9,23 +9,19 @@ How many frames lie between two anchors follows what moves: where the distance m
 much worse, fewer.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from dvc_codec.codec.gop import schedule
 from dvc_codec.codec.predictability import error_of, half_size, predict
+from dvc_codec.codec.turns import InTurn
 from dvc_codec.container import Place, middle_out
 from dvc_codec.video import Frame
 
 MOST_BETWEEN = 3  # B frames between two anchors, unless more are asked for
 LIMIT_BETWEEN = 7  # that may be asked for
 DISTANCES = (1, 2, 4)  # of anchors, that training tables are counted for
-# Two P frames, or a P and a B frame before it: the product of the errors they are left with, of
-# which quantisation leaves so much in any case, may be larger by
-LOSS, QUANTISED = 1.0, 10.0  # squared 8-bit levels
-LOOK = 8  # frames after an I frame that are looked at for it
 FURTHER = 1.25  # times the error at half the distance, at which it is still worth it
 NOISE = 0.5  # squared 8-bit levels that do not matter
 
@@ -58,16 +54,13 @@ def plan(
     """
     anchor: Frame | None = None
     at = 0  # the last anchor's position
-    here: int | None = None  # the most B frames in a row in this group, once decided
     waiting: list[Frame] = []
 
     def emit(all_of_it: bool) -> Iterator[Planned]:
-        nonlocal anchor, at, here, waiting
-        while waiting and (all_of_it or len(waiting) > (LOOK if here is None else here)):
+        nonlocal anchor, at, waiting
+        while waiting and (all_of_it or len(waiting) > between):
             assert anchor is not None
-            if here is None:
-                here = between if between and gains([anchor, *waiting]) else 0
-            distance = anchor_distance([anchor, *waiting], here)
+            distance = anchor_distance([anchor, *waiting], between)
             anchor, frames = waiting[distance - 1], waiting
             yield Planned(anchor, Place(at + distance, at))
             for place in middle_out(at, at + distance):
@@ -77,7 +70,7 @@ def plan(
     for starts, frame in schedule(frames, length, scene_cuts=scene_cuts):
         if starts:
             yield from emit(True)
-            anchor, at, here = frame, 0, None if between else 0
+            anchor, at = frame, 0
             yield Planned(frame, Place(0))
         else:
             waiting.append(frame)
@@ -89,34 +82,13 @@ class DisplayOrder(Generic[T]):
     """Gives what comes in coding order back in display order."""
 
     def __init__(self) -> None:
-        self._next = 0
-        self._early: dict[int, T] = {}
+        self._turns = InTurn[T]()
 
     def add(self, place: Place, item: T) -> list[T]:
         """What can be shown now; ``item`` is of the frame at ``place``."""
         if place.past is None:
-            self._next, self._early = 0, {}
-        self._early[place.number] = item
-        ready = []
-        while self._next in self._early:
-            ready.append(self._early.pop(self._next))
-            self._next += 1
-        return ready
-
-
-def gains(frames: Sequence[Frame]) -> bool:
-    """Whether B frames are worth it in the group that begins with these frames: whether they gain
-    more than their anchors lose by being two frames away, in the mean of three places
-    (docs/experiments.md#bidirectional).
-    """
-    found = []
-    for first in range(0, min(len(frames), LOOK + 1) - 2, 3):
-        last, middle, second = (half_size(f.picture) for f in frames[first : first + 3])
-        earlier = predict(last, middle)
-        near, far = error_of(earlier, middle), error_of(predict(last, second), second)
-        between = error_of((earlier + predict(second, middle)) / 2, middle)
-        found.append((far + QUANTISED) * (between + QUANTISED) / (near + QUANTISED) ** 2)
-    return not found or math.prod(found) < LOSS ** len(found)
+            self._turns.begin(0)
+        return [shown for _, shown in self._turns.add(place.number, item)]
 
 
 def anchor_distance(frames: Sequence[Frame], between: int) -> int:

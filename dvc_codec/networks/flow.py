@@ -28,15 +28,16 @@ class Level(NamedTuple):
     window: int  # matched window
 
 
-LEVELS = (
-    Level(16, 1, 2, 7),
-    Level(8, 1, 2, 7),
-    Level(4, 2, 2, 8),
-    Level(2, 2, 2, 8),
+# Two coarse starts, of which every cell takes the better one: near, and wide for what moves further
+# (docs/experiments.md#wide)
+STARTS = (
+    (Level(16, 1, 4, 7),),
+    (Level(32, 1, 2, 5), Level(16, 1, 2, 7)),
 )
-# Where zero and expected motion are tried again: without it coarse mistakes stay, and lambda D + R
-# is 2 % higher, 7 % on BasketballPass (docs/experiments.md#candidates)
-CANDIDATES_AT = LEVELS[3]
+MIDDLE = (Level(8, 1, 2, 7), Level(4, 2, 2, 8))
+FINEST = Level(2, 2, 2, 8)
+# At the finest level zero and expected motion are tried again: without it coarse mistakes stay, and
+# lambda D + R is 2 % higher, 7 % on BasketballPass (docs/experiments.md#candidates)
 MARGIN = 0.02  # over lambda: what the expected flow may be worse by, since it costs no bits
 TEMPERATURE = 0.3  # of the lowest cost, for the soft minimum
 # Least squares after matching: lambda D + R is 5.8 % lower with two iterations than with none
@@ -122,24 +123,32 @@ def match_pyramid(
     Returns:
         (B, 2, H/4, W/4) flow in cells of the 1/4 grid.
     """
-    flow, scale, cell = current.new_zeros(1), 0, 0
-    for level in LEVELS:
-        a, b = (
-            F.avg_pool2d(p, level.scale) if level.scale > 1 else p for p in (reference, current)
-        )
-        new_cell = level.scale * level.stride
-        if scale:
-            flow = enlarge(flow, cell // new_cell) * (scale / level.scale)
-        else:
-            flow = current.new_zeros(
-                len(current), 2, current.shape[-2] // new_cell, current.shape[-1] // new_cell
-            )
-        if level == CANDIDATES_AT:
-            here = enlarge(expected, GRID // new_cell) * (GRID / level.scale)
-            flow = best_of(a, b, (flow, torch.zeros_like(flow), here), level, margin)
+    a, b = (F.avg_pool2d(p, FINEST.scale) for p in (reference, current))
+    cell = FINEST.scale * FINEST.stride
+    coarse = [
+        _coarse(reference, current, (*start, *MIDDLE), penalty)
+        for start in STARTS
+        if all(n % start[0].scale == 0 and n > start[0].scale for n in current.shape[-2:])
+    ]
+    zero = torch.zeros_like(coarse[0])
+    here = enlarge(expected, GRID // cell) * (GRID / FINEST.scale)
+    flow = best_of(a, b, (*coarse, zero, here), FINEST, margin)
+    return smooth(match(a, b, flow, FINEST, penalty)) * (FINEST.scale / cell)
+
+
+def _coarse(reference: Tensor, current: Tensor, levels: Sequence[Level], penalty: Tensor) -> Tensor:
+    """From nothing through these levels -> the flow that the finest level starts from, in its
+    pixels and cells.
+    """
+    cell = levels[0].scale * levels[0].stride
+    height, width = current.shape[-2:]
+    flow = current.new_zeros(len(current), 2, height // cell, width // cell)
+    for level, following in zip(levels, (*levels[1:], FINEST), strict=True):
+        a, b = (F.avg_pool2d(p, level.scale) for p in (reference, current))
         flow = smooth(match(a, b, flow, level, penalty))
-        scale, cell = level.scale, new_cell
-    return flow * (scale / cell)
+        finer = level.scale * level.stride // (following.scale * following.stride)
+        flow = enlarge(flow, finer) * (level.scale / following.scale)
+    return flow
 
 
 def least_squares(

@@ -20,6 +20,7 @@ from dvc_codec.networks.warp import SAMPLES, fetch, smooth
 CELL = 8  # luma pixels
 SAMPLING = 2  # of every 2x2 pixels one is looked at; rows are staggered
 ROUGHNESS = 0.6  # over lambda: squared error that a squared pixel beside the neighbours is worth
+FAR = (8, 4, 2)  # cells from which neighbours' motion is taken over first
 ROUGHEST = 2.0  # squared pixels beside the neighbours that count; whoever moves apart, may
 
 
@@ -88,6 +89,9 @@ class Propagation:
         error = self.error(flow)
         flow, error = self.best_of(flow, error, (zero, self.expected))
         flow, error = self.best_of(flow, error, (most_common(flow),))
+        for distance in FAR:
+            for other in neighbours(flow, distance):
+                flow, error = self.best_of(flow, error, (other,))
         for size, others in ((0.5, ()), (0.25, (self.expected,))):
             flow, error = self.best_of(flow, error, steps(flow, size))
             for distance in (2, 1):

@@ -11,14 +11,10 @@ from dvc_codec.codec import order
 from dvc_codec.codec.order import (
     FURTHER,
     LIMIT_BETWEEN,
-    LOOK,
-    LOSS,
     NOISE,
-    QUANTISED,
     DisplayOrder,
     Planned,
     anchor_distance,
-    gains,
     plan,
 )
 from dvc_codec.container import Place
@@ -152,9 +148,7 @@ def test_no_more_frames_are_waited_for_than_asked_for(between: int) -> None:
     shown: DisplayOrder[int] = DisplayOrder()
     out = 0
     for one in plan(source(), 30, between=between):
-        # a few more where a group begins: it is looked at whether B frames are worth it
-        most = max(between, LOOK) if between else 0
-        assert len(taken) - out <= most + 1 + (out > 0)
+        assert len(taken) - out <= between + 1 + (out > 0)
         out += len(shown.add(one.place, one.frame.pts))
 
 
@@ -186,29 +180,3 @@ def test_anchors_are_near_where_far_pictures_are_predicted_badly(
     assert distance(10.0, 10.0 * FURTHER, 10.0 * FURTHER**2) == 8
     assert distance(10.0, 10.9, 10.0 * FURTHER**3) == 4
     assert distance(10.0, 20.0) == 2
-
-
-def test_no_b_frames_where_anchors_lose_more_than_they_gain(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """By the errors of pictures 1 and 2 frames away, and of the mean of two."""
-    frames = [Frame(GREY, n) for n in range(9)]
-
-    def worth(*errors: float) -> bool:
-        with_errors(monkeypatch, *errors)
-        return gains(frames)
-
-    most = QUANTISED * (2 * LOSS - 1)  # with quantisation, 2 LOSS times as much as without error
-    assert worth(*3 * (QUANTISED, most * 0.99, QUANTISED))
-    assert not worth(*3 * (QUANTISED, most * 1.01, QUANTISED))
-    assert not worth(*3 * (0.0, most * 0.99, 0.0))
-    # one place of three is outweighed by the others
-    assert worth(QUANTISED, most * 1.5, QUANTISED, *2 * (QUANTISED, QUANTISED, 0.0))
-    assert gains(frames[:2])  # nothing to be seen
-
-
-def test_a_group_is_of_one_mind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order, "gains", lambda frames: frames[0].pts == 0)
-    found = groups_of(planned(still(GREY, 20), 10))
-    assert any(one.place.future is not None for one in found[0])
-    assert all(one.place.future is None for one in found[1])

@@ -164,6 +164,15 @@ def test_expected_motion_is_found_where_the_pyramid_misses_it() -> None:
     assert float((flow - expected)[..., 6:-6].abs().max()) * GRID < 0.2
 
 
+@pytest.mark.parametrize("shift", [(70, 20), (-60, -20)])
+def test_motion_is_found_beyond_what_one_coarse_level_sees(shift: tuple[float, float]) -> None:
+    before, after = (texture(s, height=384, width=640) for s in ((0, 0), shift))
+    with torch.no_grad():
+        flow = FlowEstimator()(before, after, nothing(before), LAMBDA)[..., 16:-16, 32:-32] * GRID
+    away = (flow + torch.tensor(shift).view(1, 2, 1, 1)).norm(dim=1)
+    assert float((away < 0.5).float().mean()) > 0.9
+
+
 def test_matching_lets_gradients_through() -> None:
     before, after = texture((0, 0), 64, 64).requires_grad_(), texture((0.5, 0), 64, 64)
     some = torch.full((1, 1, 1, 1), 1e-4)
