@@ -177,7 +177,6 @@ def run(arguments: argparse.Namespace) -> None:
             waiting=check,
         )
     info = infos[0] if infos else source_info(part, model)
-    summary.left_out = [*summary.left_out, *info.uncarried]
     notes += source_notes(arguments.source, summary, info)
     if chosen.rates:
         notes.append(limit_note(arguments.target, indices))

@@ -69,7 +69,7 @@ class Summary:
     damaged: int = 0  # places of the source that could not be decoded
     resumed: int = 0  # frames of an earlier run; PSNR is without them
     companion_bytes: int = 0  # sound and subtitles
-    left_out: list[str] = field(default_factory=list)  # streams that cannot be carried
+    left_out: list[str] = field(default_factory=list)  # streams and metadata that are not carried
 
     @property
     def bits_per_pixel(self) -> float:
@@ -255,7 +255,7 @@ def encode_file(
         frames_ahead = stack.enter_context(
             closing(ahead(groups, waiting=waiting, stopping=reader.stop))
         )
-        summary.left_out = companions.left_out
+        summary.left_out = [*companions.left_out, *info.uncarried]
         for planned in frames_ahead:
             frame, starts = planned.frame, planned.starts
             summary.converted_from, summary.damaged = reader.converted_from, reader.damaged
