@@ -130,7 +130,8 @@ class Coded:
     """A coded P or B frame.
 
     ``symbols`` go into the network; ``sent`` is what differs from their prediction, ``fine`` the
-    levels that is coded with, and ``lifts`` how far these were lifted in each of a plane's steps.
+    levels that is coded with, and ``lifts`` how far these were lifted in each of a plane's steps
+    (of the first picture).
     ``bits`` are estimates per plane, (B,).
     """
 
@@ -324,7 +325,11 @@ def _choose_in_steps(
                 return costs(name, levels.detach(), part.channels)
 
             if lifting and not torch.is_grad_enabled():
-                return choose_lift(left, levels, part.cells, cost, trade)
+                trades = torch.as_tensor(trade).expand_as(left)
+                each = zip(left.split(1), levels.split(1), trades.split(1), strict=True)
+                found = [choose_lift(one, its, part.cells, cost, trade) for one, its, trade in each]
+                symbols, raised, lifts = zip(*found, strict=True)
+                return torch.cat(symbols), torch.cat(raised), lifts[0]
             return choose(left, cost(levels), trade), levels, 0
         if codec.quantiser == "noise" and latents.requires_grad:
             return left + torch.rand_like(left) - 0.5, levels, 0
