@@ -328,8 +328,8 @@ def _choose_in_steps(
                 trades = torch.as_tensor(trade).expand_as(left)
                 each = zip(left.split(1), levels.split(1), trades.split(1), strict=True)
                 found = [choose_lift(one, its, part.cells, cost, trade) for one, its, trade in each]
-                symbols, raised, lifts = zip(*found, strict=True)
-                return torch.cat(symbols), torch.cat(raised), lifts[0]
+                symbols, raised, each_lift = zip(*found, strict=True)
+                return torch.cat(symbols), torch.cat(raised), each_lift[0]
             return choose(left, cost(levels), trade), levels, 0
         if codec.quantiser == "noise" and latents.requires_grad:
             return left + torch.rand_like(left) - 0.5, levels, 0
