@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from dvc_codec.codec import order as encoder_order
 from dvc_codec.codec.encoder import encode_file
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.registry import build
@@ -24,9 +23,8 @@ FRAMES = 5
 
 
 @pytest.fixture
-def clip(monkeypatch: pytest.MonkeyPatch) -> Tensor:
-    """Pictures of which every group has B frames."""
-    monkeypatch.setattr(encoder_order, "LOSS", 1e9)
+def clip() -> Tensor:
+    """Pictures, which the encoder codes with B frames."""
     return planar(panned_texture(size=(64, 64), frames=FRAMES, seed=3))
 
 
