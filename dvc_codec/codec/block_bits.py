@@ -1,6 +1,6 @@
 """Where the bits of a P frame went: what its symbols cost by the tables it is coded with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -8,13 +8,19 @@ from torch import Tensor
 
 from dvc_codec.codec.p_frame import table_costs
 from dvc_codec.entropy.prior import FramePrior, Symbols
+from dvc_codec.entropy.scale import lifted
 from dvc_codec.entropy.tables import Tables
 
 BLOCK = 16  # luma pixels of a side of a cell
 
 
 def block_bits(
-    prior: FramePrior, tables: Mapping[str, Tables], now: Symbols, sent: Symbols, past: Symbols
+    prior: FramePrior,
+    tables: Mapping[str, Tables],
+    now: Symbols,
+    sent: Symbols,
+    lifts: Mapping[str, Sequence[int]],
+    past: Symbols,
 ) -> dict[str, Tensor]:
     """Bits per block of 16x16 luma pixels of each plane, (H / 16, W / 16), with the padding.
 
@@ -23,6 +29,7 @@ def block_bits(
         tables: before the frame.
         now: its symbols as the network gets them.
         sent: as they were coded.
+        lifts: how far each step's levels were lifted.
         past: magnitudes of what the frame before sent.
     """
     cost_of = table_costs(prior, tables)
@@ -36,6 +43,7 @@ def block_bits(
         values = values[..., :height, :width]
         for number, part in enumerate(scale.steps(height, width, coded.device)):
             _, levels = scale.step(number, before, side, coded * known, values * known)
+            levels = lifted(levels, lifts[name][number])
             fine, known = part.put(fine, levels), part.put(known, torch.ones_like(levels))
         bits = cost_of(name, fine)(coded).sum(1, keepdim=True)
         found[name] = _on_blocks(bits, plane.stride)[0, 0]

@@ -3,7 +3,7 @@
 import bisect
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +83,8 @@ class Decoded:
 @dataclass(frozen=True)
 class Parsed:
     """A frame whose bytes are read: the still picture of an I frame, or the symbols of another as
-    the network gets them, and as they were sent.
+    the network gets them and as they were sent, and how far levels were lifted in each plane's
+    steps.
     """
 
     record: FrameRecord
@@ -91,6 +92,7 @@ class Parsed:
     still: Picture | None = None
     symbols: Mapping[str, Tensor] = field(default_factory=dict)
     sent: Mapping[str, Tensor] = field(default_factory=dict)
+    lifts: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 class FrameParser:
@@ -117,9 +119,9 @@ class FrameParser:
             raise DamagedFile("a group of pictures does not start with an I frame")
         prior, tables = self._codec.prior_of(record.kind), self.memory.tables(record.kind)
         past = self.memory.past(record.kind)
-        read, sent, tables = symbols.read(prior, tables, record.payloads[0], past)
+        read, sent, tables, lifts = symbols.read(prior, tables, record.payloads[0], past)
         self.memory.add(record.kind, sent, tables)
-        return Parsed(record, place, symbols=read, sent=sent)
+        return Parsed(record, place, symbols=read, sent=sent, lifts=lifts)
 
     def _intra_frame(self, record: FrameRecord, place: Place) -> Parsed:
         if record.intra_codec is None:

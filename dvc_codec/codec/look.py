@@ -193,7 +193,7 @@ class _State:
         prior, tables, past = coded_with
         picture = to_picture(reference.picture, self._height, self._width)
         before = to_picture(prediction.picture, self._height, self._width)
-        maps = block_bits(prior, tables, parsed.symbols, parsed.sent, past)
+        maps = block_bits(prior, tables, parsed.symbols, parsed.sent, parsed.lifts, past)
         estimate = {name: float(plane.sum()) for name, plane in maps.items()}
         scale = payload_bits / max(1e-6, sum(estimate.values()))
         rows, columns = -(-self._height // BLOCK), -(-self._width // BLOCK)

@@ -3,7 +3,7 @@
 collected = collect(prior, sent, levels, lifts)  in order
 data, sizes = write(tables, collected)           the payload of a frame
 tables = adapt(tables, collected)                the next frame's tables
-symbols, sent, tables = read(prior, tables, data, past)
+symbols, sent, tables, lifts = read(prior, tables, data, past)
 """
 
 from collections.abc import Mapping, Sequence
@@ -89,7 +89,7 @@ def adapt(tables: Mapping[str, Tables], collected: Collected) -> dict[str, Table
 
 def read(
     prior: FramePrior, tables: Mapping[str, Tables], payload: bytes, past: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tables]]:
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tables], dict[str, list[int]]]:
     """The inverse of collect, write and adapt.
 
     Args:
@@ -100,7 +100,7 @@ def read(
 
     Returns:
         Symbols per plane (1, C, h, w), padded with zeros as the networks' pictures are; what was
-        sent of them; and the tables after the frame.
+        sent of them; the tables after the frame; and how far each step's levels were lifted.
 
     Raises:
         DamagedFile: where the coder notices that nobody wrote this.
@@ -108,6 +108,7 @@ def read(
     reader = SymbolReader(payload)
     found: dict[str, Tensor] = {}
     now: dict[str, Tensor] = {}
+    lifts: dict[str, list[int]] = {}
     adapted = dict(tables)
     for plane in prior.planes:
         name = plane.name
@@ -131,10 +132,10 @@ def read(
             values.view(plane.channels, -1)[channels, cells] = new
         for step in steps:
             adapted[name] = adapted[name].adapt(step.ids, step.values)
-        now[name] = sent
+        now[name], lifts[name] = sent, [step.lift or 0 for step in steps]
         beyond = [-cells * plane.stride % GRID // plane.stride for cells in values.shape[-2:]]
         found[name] = F.pad(values, (0, beyond[1], 0, beyond[0]))
-    return found, now, adapted
+    return found, now, adapted, lifts
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def the_largest_symbols() -> bytes:
         for pts in range(1, 4):
             forger = _Forger()
             symbols.SymbolReader = lambda payload, f=forger: f  # type: ignore[assignment,misc]
-            _, sent, tables = symbols.read(prior, tables, b"", past)
+            _, sent, tables, _ = symbols.read(prior, tables, b"", past)
             past = {name: plane.abs() for name, plane in sent.items()}
             frames.append(FrameRecord(FrameKind.P, 0, pts, (forger.writer.payload(),), 0))
     finally:

@@ -99,7 +99,7 @@ def test_what_is_written_is_read_in_coding_order(
     known.begin(*shown[0].luma.shape[-2:])
     for frame in frames:
         prior, tables = codec.prior_of(frame.kind), known.tables(frame.kind)
-        read, sent, tables = symbols.read(prior, tables, frame.payload, known.past(frame.kind))
+        read, sent, tables, _ = symbols.read(prior, tables, frame.payload, known.past(frame.kind))
         for name, plane in frame.coded.symbols.items():
             assert torch.equal(read[name], plane), name
             assert torch.equal(sent[name], frame.coded.sent[name]), name

@@ -27,7 +27,12 @@ def test_blocks_cost_what_the_payload_has(tmp_path: Path, weights: Path) -> None
         tables, past = parser.memory.tables(record.kind), parser.memory.past(record.kind)
         parsed = parser.parse(record, place)
         maps = block_bits(
-            model.codec.prior_of(record.kind), tables, parsed.symbols, parsed.sent, past
+            model.codec.prior_of(record.kind),
+            tables,
+            parsed.symbols,
+            parsed.sent,
+            parsed.lifts,
+            past,
         )
         assert set(maps) == set(parsed.sent)
         for plane in maps.values():

@@ -112,7 +112,7 @@ def test_what_is_written_is_read_frame_after_frame(
     tables = codec.prior.tables()
     past = codec.start(pictures[0]).past
     for frame in encode(codec, pictures, torch.tensor([55])):
-        read, sent, tables = symbols.read(codec.prior, tables, frame.payload, past)
+        read, sent, tables, _ = symbols.read(codec.prior, tables, frame.payload, past)
         for name, plane in frame.coded.symbols.items():
             assert torch.equal(read[name], plane), name
             assert torch.equal(sent[name], frame.coded.sent[name]), name
@@ -138,7 +138,7 @@ def test_padding_is_not_coded_and_repeats_the_border(codec: PFrameCodec) -> None
         dirty = Planes(picture.luma.clone(), picture.chroma.clone())
         dirty.luma[..., 48:, :] += 0.2 * torch.randn_like(dirty.luma[..., 48:, :])
         frame = Encoded(codec, dirty, state, RATE, tables)
-        read, sent, tables = symbols.read(codec.prior, tables, frame.payload, past)
+        read, sent, tables, _ = symbols.read(codec.prior, tables, frame.payload, past)
         assert sent["luma"].shape[-2:] == (6, 10) and read["luma"].shape[-2:] == (8, 16)
         assert not read["luma"][..., 6:, :].any() and not read["motion"][..., 5:].any()
         with torch.no_grad():

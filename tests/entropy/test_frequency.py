@@ -233,7 +233,7 @@ def test_a_decoder_reads_what_was_written() -> None:
     tables: dict[str, Tables] = prior.tables()
     collected = symbols.collect(prior, {"some": chosen}, {"some": fine}, {})
     payload, _ = symbols.write(tables, collected)
-    _, read, adapted = symbols.read(prior, tables, payload, {"some": before})
+    _, read, adapted, _ = symbols.read(prior, tables, payload, {"some": before})
     assert torch.equal(read["some"], chosen)
     expected = symbols.adapt(tables, collected)["some"]
     np.testing.assert_array_equal(adapted["some"].lengths(), expected.lengths())
