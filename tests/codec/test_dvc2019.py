@@ -74,7 +74,7 @@ def test_what_is_read_is_what_was_written(codec: PFrameCodec, width: int, height
     tables = codec.prior.tables()
     for state, coded, payload in coded_twice(codec, width, height):
         with torch.no_grad():
-            symbols, _, tables = read(codec.prior, tables, payload, state.past)
+            symbols, _, tables, _ = read(codec.prior, tables, payload, state.past)
         assert list(symbols) == ["motion", "hyper", "residual"]
         assert sum(int((plane != 0).sum()) for plane in symbols.values()) > 0
         for name, plane in symbols.items():
@@ -211,5 +211,5 @@ def test_stored_weights_parse_what_trained_ones_wrote(codec: PFrameCodec, tmp_pa
     stored = load_model(tmp_path / "small.safetensors").codec
     tables = stored.prior.tables()
     for state, coded, payload in coded_twice(codec, 128, 64):
-        symbols, _, tables = read(stored.prior, tables, payload, state.past)
+        symbols, _, tables, _ = read(stored.prior, tables, payload, state.past)
         assert all(torch.equal(plane, coded.symbols[name]) for name, plane in symbols.items())
