@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from dvc_codec.codec.p_frame import State
@@ -137,17 +138,8 @@ class ReplayData(pl.LightningDataModule):
             bank = IntraBank(
                 bank.pictures[chosen], bank.clips[kept], bank.frames[kept], bank.rates[kept]
             ).to(device)
-        self._pool = ReplayPool(
-            trained.pictures.to(device),
-            slots=self.slots // processes,
-            size=self.size,
-            start=start,
-            code_intra=hevc_intra,
-            rollout=self.rollout,
-            seed=self.seed,
-            draw=self.draw,
-            bank=bank,
-            lanes=tuple(mine),
+        self._pool = self._pool_of(
+            trained.pictures.to(device), start, tuple(mine), self.slots // processes, bank=bank
         )
 
     def _streaming_pool(
@@ -167,8 +159,21 @@ class ReplayData(pl.LightningDataModule):
             threads=self.stream_threads,
         )
         slots = self.slots // processes
+        nothing_yet = torch.zeros((slots, *stream.shape), dtype=torch.uint8, device=device)
+        return self._pool_of(nothing_yet, start, mine, slots, stream=stream)
+
+    def _pool_of(
+        self,
+        pictures: Tensor,
+        start: Callable[[Planes], State],
+        lanes: tuple[int, ...],
+        slots: int,
+        *,
+        bank: IntraBank | None = None,
+        stream: TarStream | None = None,
+    ) -> ReplayPool:
         return ReplayPool(
-            torch.zeros((slots, *stream.shape), dtype=torch.uint8, device=device),
+            pictures,
             slots=slots,
             size=self.size,
             start=start,
@@ -176,7 +181,8 @@ class ReplayData(pl.LightningDataModule):
             rollout=self.rollout,
             seed=self.seed,
             draw=self.draw,
-            lanes=mine,
+            bank=bank,
+            lanes=lanes,
             stream=stream,
         )
 
