@@ -43,9 +43,11 @@ class Importance:
     frame: float = 1.0
     planes: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def of(self, plane: str) -> Tensor | float:
+    def of(self, plane: str, device: torch.device | None = None) -> Tensor | float:
         """Factor of a plane's squared errors."""
-        return self.planes[plane] * self.frame if plane in self.planes else self.frame
+        if plane not in self.planes:
+            return self.frame
+        return self.planes[plane].to(device) * self.frame
 
 
 def of_frame(place: Place, anchors: int, group: int, errors: Errors | None) -> Importance:

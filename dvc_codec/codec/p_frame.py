@@ -235,7 +235,7 @@ def code_frame(
             before = known[name]
             rows, columns = before.shape[-2:]  # the padding beyond is not coded
             values = whole[..., :rows, :columns]
-            weight = plane.weight * (importance.of(name) if importance else 1.0)
+            weight = plane.weight * (importance.of(name, values.device) if importance else 1.0)
             if isinstance(weight, Tensor):
                 weight = weight[..., :rows, :columns]
             side = prior.side(name, sent, known)

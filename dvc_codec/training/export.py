@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dvc_codec.codec import symbols
-from dvc_codec.codec.importance import rate_shift
+from dvc_codec.codec.importance import Errors, of_frame, rate_shift
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import has_fast_bfloat16, save_model
 from dvc_codec.codec.order import DISTANCES
@@ -20,6 +20,7 @@ from dvc_codec.codec.registry import build, describe
 from dvc_codec.container import FrameKind, group_order
 from dvc_codec.entropy.tables import ONE, Counts
 from dvc_codec.errors import CannotWrite, OutOfRange, WrongModel
+from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import ENCODER_TRADE, RATES, lambda_at
 from dvc_codec.training.checkpoints import misfit, network_of, read, read_weights
 from dvc_codec.training.clips import load_some, split
@@ -82,6 +83,7 @@ def count_symbols(
     for clip in clips:
         rate, distance = int(random.integers(64)), int(random.choice(distances))
         first, *others = group_order(len(clip), distance)
+        errors: dict[FrameKind, Errors] = {}
         pictures.begin(batch([hevc_intra(*split(clip[first.number]), lambda_at(rate))]))
         memory.begin(clip.shape[1] * 2 // 3, clip.shape[2])
         for place in others:
@@ -94,6 +96,9 @@ def count_symbols(
                 State(pictures.of(place), memory.past(FrameKind.P), memory.past(FrameKind.B)),
                 torch.tensor([index]),
                 table_costs(prior, tables),
+                importance=of_frame(
+                    place, distance, len(clip), errors.get(kind, errors.get(FrameKind.P))
+                ),
                 estimate=False,
             )
             collected = symbols.collect(prior, coded.sent, coded.fine, coded.lifts)
@@ -103,7 +108,15 @@ def count_symbols(
                 counts[name] = counts.get(name, 0) + adapted[name].counts - table.counts
             memory.add(kind, coded.sent, adapted)
             pictures.add(place, coded.state.reference)
+            errors[kind] = _errors(coded.state.reference.picture, whole(clip[place.number]))
     return seen
+
+
+def _errors(a: Planes, b: Planes) -> Errors:
+    """Mean squared errors of Y, U, V in squared 8-bit levels, of one picture."""
+    luma = (a.luma - b.luma).square().mean()
+    u, v = (a.chroma - b.chroma).square().mean((0, 2, 3))
+    return 255**2 * float(luma), 255**2 * float(u), 255**2 * float(v)
 
 
 def starting_tables(law: Counts, seen: Counts, most_weight: int = MOST_WEIGHT) -> Counts:

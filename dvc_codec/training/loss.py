@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dvc_codec.codec.importance import rate_shift
+from dvc_codec.codec.importance import of_frame, rate_shift
 from dvc_codec.codec.memory import reference_of
 from dvc_codec.codec.p_frame import Coded, PFrameCodec, State, code_frame
 from dvc_codec.container import group_order
@@ -112,11 +112,13 @@ def rollout_loss(
     prediction_weight: float = 0.0,
     loss: Loss | None = None,
     distance: int = 1,
+    following: int = 0,
 ) -> tuple[Measured, State]:
     """Code ``pictures`` from ``state`` on. -> what came of it, and the state after the last.
 
     ``prediction_weight`` is that of a :class:`Loss` with nothing else said; ``distance``: from one
-    anchor to the next, with B frames between.
+    anchor to the next, with B frames between. Those have the encoder's rates and importance, of
+    frames with so many ``following`` in their group.
     """
     what = loss or Loss(prediction=prediction_weight)
     metric = distortion if what.metric == "mse" else one_minus_ms_ssim
@@ -127,11 +129,15 @@ def rollout_loss(
         picture = pictures[place.number - 1]
         if distance > 1:
             reference = reference_of(codec.network, known, place)
-            index = (rate + rate_shift(place, distance, len(pictures))).clamp(0, RATES - 1)
+            group = len(pictures) + 1 + following
+            index = (rate + rate_shift(place, distance, group)).clamp(0, RATES - 1)
+            importance = of_frame(place, distance, group, None)
         else:
-            reference, index = known[place.past], rate
+            reference, index, importance = known[place.past], rate, None
         lam = lagrangian(index)
-        coded = code_frame(codec, picture, replace(state, reference=reference), index)
+        coded = code_frame(
+            codec, picture, replace(state, reference=reference), index, importance=importance
+        )
         motion, residual = bits_per_pixel(coded, picture)
         decoded = coded.state.reference.picture
         d = metric(decoded, picture)

@@ -30,6 +30,7 @@ from dvc_codec.training.optimisation import (
 from dvc_codec.training.replay import Taken
 from dvc_codec.training.validation import Case, measure_bytes, measure_loss
 
+FOLLOWING = 32  # below it: frames that are said to follow a roll-out with B frames, in turn
 TOO_MANY = 0.5  # share of a window's steps that were not finite: then it has come apart
 
 
@@ -187,13 +188,15 @@ class CodecTraining(pl.LightningModule):
             self.codec.quantiser = "noise" if step < self.soft_to_hard * steps else self.hard
         pool = self.data.pool
         taken = pool.take(self.data.local_batch)
+        lap, turn = divmod(step, len(self.loss.distances))
         measured, state = rollout_loss(
             self.codec,
             taken.pictures,
             taken.state,
             taken.rates,
             loss=self.loss,
-            distance=self.loss.distances[step % len(self.loss.distances)],
+            distance=self.loss.distances[turn],
+            following=lap * self.data.rollout % FOLLOWING,
         )
         optimiser.zero_grad(set_to_none=True)  # type: ignore[union-attr]
         self.manual_backward(measured.loss)

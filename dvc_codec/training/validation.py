@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dvc_codec.codec.importance import rate_shift
+from dvc_codec.codec.importance import of_frame, rate_shift
 from dvc_codec.codec.memory import PictureMemory
 from dvc_codec.codec.p_frame import PFrameCodec, code_frame
 from dvc_codec.container import Place, group_order
@@ -142,9 +142,10 @@ def measure_loss(codec: PFrameCodec, case: Case, device: torch.device) -> dict[s
         if place.future is None and place.past is not None:
             anchors = place.number - place.past
         current = whole(case.pictures[place.number].to(device))
-        index = (group + rate_shift(place, anchors, len(case.pictures))).clamp(0, RATES - 1)
+        about = place, anchors, len(case.pictures)
+        index = (group + rate_shift(*about)).clamp(0, RATES - 1)
         known = replace(state, reference=references.of(place))
-        coded = code_frame(codec, current, known, index)
+        coded = code_frame(codec, current, known, index, importance=of_frame(*about, None))
         state = coded.state
         references.add(place, state.reference)
         motion, residual = bits_per_pixel(coded, current)

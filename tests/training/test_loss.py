@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dvc_codec.codec.importance import rate_shift
+from dvc_codec.codec.importance import of_frame, rate_shift
 from dvc_codec.codec.p_frame import PFrameCodec, code_frame
 from dvc_codec.codec.pictures import to_planes
 from dvc_codec.container import Place
@@ -148,13 +148,35 @@ def test_b_frames_learn_and_the_state_is_the_last_anchor_s(
     alone = codec.start(first)
     for number in range(distance, 5, distance):
         ahead = codec.network.ahead(alone.reference, distance)
-        index = rate + rate_shift(Place(number, number - distance), distance, 4)
-        coded = code_frame(codec, others[number - 1], replace(alone, reference=ahead), index)
+        about = Place(number, number - distance), distance, 5
+        index, importance = rate + rate_shift(*about), of_frame(*about, None)
+        known = replace(alone, reference=ahead)
+        coded = code_frame(codec, others[number - 1], known, index, importance=importance)
         alone = coded.state
     assert torch.equal(state.reference.picture.luma, alone.reference.picture.luma)
     assert torch.equal(state.reference.span, torch.full((1, 1, 1, 1), float(distance)))
     assert all(torch.equal(state.past[name], plane) for name, plane in alone.past.items())
     assert set(state.between) > set(state.past)
+
+
+def test_frames_with_many_to_follow_are_coded_better() -> None:
+    codec = PFrameCodec()
+    first, *others = (to_planes(p) for p in panned_texture(size=(64, 64), frames=5))
+
+    def last(following: int) -> tuple[float, float]:
+        with torch.no_grad():
+            measured, state = rollout_loss(
+                codec,
+                others,
+                codec.start(first),
+                torch.tensor([30]),
+                distance=4,
+                following=following,
+            )
+        return measured.residual, float(distortion(state.reference.picture, others[-1]))
+
+    (few_bits, few_error), (many_bits, many_error) = last(0), last(28)
+    assert many_bits > few_bits and many_error < few_error
 
 
 def test_a_roll_out_that_distances_do_not_divide_ends_with_a_nearer_anchor() -> None:
