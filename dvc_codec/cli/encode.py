@@ -86,14 +86,14 @@ def add_search(parser: Options) -> None:
     parser.add_argument(
         "--preset",
         choices=PRESETS,
-        help="how much is tried for I frames: fast one codec, medium all of them (default), slow "
-        "all of them with more search",
+        help="how long to search for I frames: fast hardly, with one codec; medium (default) with "
+        "all of them; slow longer still",
     )
     parser.add_argument(
         "--intra",
         choices=("auto", "best", "hevc", "av1"),
         help="codec of the I frames (default: what the preset says; auto is the better for each, "
-        "best too, after more search)",
+        "best too, after a longer search)",
     )
     parser.add_argument(
         "--no-scene-cuts", action="store_true", help="start groups every N frames only"

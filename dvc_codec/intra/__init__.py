@@ -5,11 +5,11 @@
 True
 """
 
-from dvc_codec.intra.choice import AUTO, cost, encode_for_lambda, lambda_ratio
+from dvc_codec.intra.choice import EFFORTS, cost, encode_for_lambda, lambda_ratio
 from dvc_codec.intra.registry import LEARNED_ID, IntraCodec, by_id, get, names
 
 __all__ = [
-    "AUTO",
+    "EFFORTS",
     "LEARNED_ID",
     "IntraCodec",
     "by_id",

@@ -6,8 +6,8 @@ from dvc_codec.errors import OutOfRange
 from dvc_codec.intra.registry import get, names
 from dvc_codec.video import Picture, Plane
 
-AUTO = "auto"
-BEST = "best"  # as auto, each with more search
+# Names for the cheapest of all codecs, and how much each of them searches
+EFFORTS = {"auto": 1, "best": 2}
 
 
 def lambda_ratio(lam: float) -> float:
@@ -19,15 +19,15 @@ def lambda_ratio(lam: float) -> float:
 
 
 def encode_for_lambda(
-    picture: Picture, lam: float, codec: str = AUTO, *, ratio: float | None = None
+    picture: Picture, lam: float, codec: str = "auto", *, ratio: float | None = None
 ) -> tuple[str, bytes, Picture]:
     """Code an I frame for a GOP whose P frames are coded at ``lam``.
 
     Args:
         picture: what to code.
         lam: the P frames' lambda, in the units of ``cost``.
-        codec: a name of the registry, "auto" to try all and take the cheapest, or "best" to let
-            each search longer for it.
+        codec: a name of the registry, for its quickest search; "auto" to let all of them search
+            longer and take the cheapest; "best" to let them search longer still.
         ratio: lambda of the I frame over ``lam``; ``lambda_ratio(lam)`` by default.
 
     Returns:
@@ -36,13 +36,13 @@ def encode_for_lambda(
     if not lam > 0:
         raise OutOfRange(f"lambda is {lam}; it must be above 0")
     ratio = lambda_ratio(lam) if ratio is None else ratio
-    if codec not in (AUTO, BEST):
+    if codec not in EFFORTS:
         return _coded(picture, lam * ratio, codec)
     tried = []
     refusals: list[Exception] = []
     for name in names():
         try:
-            tried.append(_coded(picture, lam * ratio, name, codec == BEST))
+            tried.append(_coded(picture, lam * ratio, name, EFFORTS[codec]))
         except OutOfRange as error:  # SVT-AV1 takes no picture higher than 8704
             refusals.append(error)
     if not tried:
@@ -60,10 +60,10 @@ def cost(picture: Picture, decoded: Picture, size: int, lam: float) -> float:
 
 
 def _coded(
-    picture: Picture, lambda_intra: float, name: str, thorough: bool = False
+    picture: Picture, lambda_intra: float, name: str, effort: int = 0
 ) -> tuple[str, bytes, Picture]:
     codec = get(name)
-    data = codec.encode(picture, codec.qp_for(lambda_intra), thorough)
+    data = codec.encode(picture, codec.qp_for(lambda_intra), effort)
     return name, data, codec.decode(data, picture.width, picture.height)
 
 

@@ -47,9 +47,9 @@ class Hevc:
     def qp_for(self, lambda_intra: float) -> int:
         return min(max(round(63.9 - 3.05 * math.log2(lambda_intra)), 0), 51)
 
-    def encode(self, picture: Picture, qp: int, thorough: bool = False) -> bytes:
+    def encode(self, picture: Picture, qp: int, effort: int = 0) -> bytes:
         check_qp(self.name, qp, self.qp_range)
-        stream = encode_still(picture, "libx265", encoder_options(qp, thorough))
+        stream = encode_still(picture, "libx265", encoder_options(qp, effort))
         slice_ = _lone_slice(stream, *padded_size(picture.width, picture.height))
         if slice_ is None:
             return bytes([OWN_SETS]) + stream
@@ -71,9 +71,9 @@ class Hevc:
         return decode_still(stream, "hevc", width, height)
 
 
-def encoder_options(qp: int, thorough: bool = False) -> dict[str, str]:
+def encoder_options(qp: int, effort: int = 0) -> dict[str, str]:
     """What libx265 is told."""
-    options = f"qp={qp}:{_OPTIONS}" + ":rdoq-level=2" * thorough
+    options = f"qp={qp}:{_OPTIONS}" + ":rdoq-level=2" * (effort > 0)
     return {"preset": _PRESET, "tune": _TUNE, "x265-params": options}
 
 

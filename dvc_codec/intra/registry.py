@@ -33,9 +33,9 @@ class IntraCodec(Protocol):
     def qp_for(self, lambda_intra: float) -> int:
         """The QP with the lowest lambda_intra D + R, on average."""
 
-    def encode(self, picture: Picture, qp: int, thorough: bool = False) -> bytes:
-        """The picture in bytes, complete in themselves but for its size; ``thorough`` searches
-        longer for them.
+    def encode(self, picture: Picture, qp: int, effort: int = 0) -> bytes:
+        """The picture in bytes, complete in themselves but for its size. ``effort`` 1 searches
+        longer for them than 0 does, and 2 longer still.
         """
 
     def decode(self, data: bytes, width: int, height: int) -> Picture:
