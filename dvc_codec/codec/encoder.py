@@ -11,7 +11,7 @@ import torch
 
 from dvc_codec.codec import symbols
 from dvc_codec.codec.ahead import ahead
-from dvc_codec.codec.importance import Errors, of_frame, rate_shift
+from dvc_codec.codec.importance import Errors, of_frame, rate_of_frame
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.order import LIMIT_BETWEEN, MOST_BETWEEN, DisplayOrder, plan
@@ -23,7 +23,7 @@ from dvc_codec.codec.source import open_companions, open_source
 from dvc_codec.container import FrameKind, FrameRecord, Place, ResumedFrame
 from dvc_codec.errors import OutOfRange, UsageError
 from dvc_codec.intra import encode_for_lambda, get
-from dvc_codec.networks.rate import HIGHEST_LAMBDA, LOWEST_LAMBDA, RATES, lambda_at, rate_index
+from dvc_codec.networks.rate import HIGHEST_LAMBDA, LOWEST_LAMBDA, lambda_at, rate_index
 from dvc_codec.video import (
     Frame,
     Picture,
@@ -138,8 +138,8 @@ class FrameEncoder:
         if kind is FrameKind.P and place.past is not None:
             self._anchors = place.number - place.past
         prior, tables = self._codec.prior_of(kind), self._symbols.tables(kind)
-        shift = rate_shift(place, self._anchors, self._gop)
-        index = min(max(self.rate_index + shift, 0), RATES - 1)
+        about = place, self._anchors, self._gop
+        rate = rate_of_frame(*about, torch.tensor([self.rate_index]))
         errors = self._errors.get(kind, self._errors.get(FrameKind.P))
         coded = code_frame(
             self._codec,
@@ -149,9 +149,9 @@ class FrameEncoder:
                 self._symbols.past(FrameKind.P),
                 self._symbols.past(FrameKind.B),
             ),
-            torch.tensor([index]),
+            rate,
             table_costs(prior, tables),
-            importance=of_frame(place, self._anchors, self._gop, errors),
+            importance=of_frame(*about, errors),
             estimate=False,
         )
         collected = symbols.collect(prior, coded.sent, coded.fine, coded.lifts)
@@ -160,7 +160,7 @@ class FrameEncoder:
         self._pictures.add(place, coded.state.reference)
         height, width = frame.picture.height, frame.picture.width
         picture = to_picture(coded.state.reference.picture, height, width)
-        record = FrameRecord(kind, index, frame.pts, (payload,), hash_of(picture))
+        record = FrameRecord(kind, int(rate), frame.pts, (payload,), hash_of(picture))
         motion = sum(bits for name, bits in sizes.items() if name.startswith("motion"))
         bits = {"motion": motion, "residual": 8 * len(payload) - motion}
         self._errors[kind] = squared_error(frame.picture, picture)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dvc_codec.container import Place
 from dvc_codec.networks.p_frame import CHROMA
+from dvc_codec.networks.rate import RATES
 
 Errors = tuple[float, float, float]
 
@@ -79,6 +80,11 @@ def rate_shift(place: Place, anchors: int, group: int) -> int:
     else:
         last, first = LAST_SHIFT, FIRST_SHIFT
     return round(last + (first - last) * _foresight(place, group))
+
+
+def rate_of_frame(place: Place, anchors: int, group: int, rate: Tensor) -> Tensor:
+    """Rate indices of a P or B frame from those of its group, (B,); other arguments as above."""
+    return (rate + rate_shift(place, anchors, group)).clamp(0, RATES - 1)
 
 
 def _of_depth(values: Sequence[float], place: Place, anchors: int) -> float:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dvc_codec.codec import symbols
-from dvc_codec.codec.importance import Errors, of_frame, rate_shift
+from dvc_codec.codec.importance import Errors, of_frame, rate_of_frame
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import has_fast_bfloat16, save_model
 from dvc_codec.codec.order import DISTANCES
@@ -21,7 +21,7 @@ from dvc_codec.container import FrameKind, group_order
 from dvc_codec.entropy.tables import ONE, Counts
 from dvc_codec.errors import CannotWrite, OutOfRange, WrongModel
 from dvc_codec.networks.planes import Planes
-from dvc_codec.networks.rate import ENCODER_TRADE, RATES, lambda_at
+from dvc_codec.networks.rate import ENCODER_TRADE, lambda_at
 from dvc_codec.training.checkpoints import misfit, network_of, read, read_weights
 from dvc_codec.training.clips import load_some, split
 from dvc_codec.training.crops import batch, whole
@@ -89,16 +89,14 @@ def count_symbols(
         for place in others:
             kind = FrameKind.P if place.future is None else FrameKind.B
             prior, tables = codec.prior_of(kind), memory.tables(kind)
-            index = min(max(rate + rate_shift(place, distance, len(clip)), 0), RATES - 1)
+            about = place, distance, len(clip)
             coded = code_frame(
                 codec,
                 whole(clip[place.number]),
                 State(pictures.of(place), memory.past(FrameKind.P), memory.past(FrameKind.B)),
-                torch.tensor([index]),
+                rate_of_frame(*about, torch.tensor([rate])),
                 table_costs(prior, tables),
-                importance=of_frame(
-                    place, distance, len(clip), errors.get(kind, errors.get(FrameKind.P))
-                ),
+                importance=of_frame(*about, errors.get(kind, errors.get(FrameKind.P))),
                 estimate=False,
             )
             collected = symbols.collect(prior, coded.sent, coded.fine, coded.lifts)

@@ -7,13 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dvc_codec.codec.importance import of_frame, rate_shift
+from dvc_codec.codec.importance import of_frame, rate_of_frame
 from dvc_codec.codec.memory import reference_of
 from dvc_codec.codec.p_frame import Coded, PFrameCodec, State, code_frame
 from dvc_codec.container import group_order
 from dvc_codec.errors import OutOfRange
 from dvc_codec.networks.planes import Planes
-from dvc_codec.networks.rate import RATES, lagrangian
+from dvc_codec.networks.rate import lagrangian
 
 # What Measured.values holds, in order
 COLUMNS = ("rd", "motion", "residual", "psnr_warped", "psnr_predicted", "psnr")
@@ -129,9 +129,8 @@ def rollout_loss(
         picture = pictures[place.number - 1]
         if distance > 1:
             reference = reference_of(codec.network, known, place)
-            group = len(pictures) + 1 + following
-            index = (rate + rate_shift(place, distance, group)).clamp(0, RATES - 1)
-            importance = of_frame(place, distance, group, None)
+            about = place, distance, len(pictures) + 1 + following
+            index, importance = rate_of_frame(*about, rate), of_frame(*about, None)
         else:
             reference, index, importance = known[place.past], rate, None
         lam = lagrangian(index)

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dvc_codec.codec.importance import of_frame, rate_shift
+from dvc_codec.codec.importance import of_frame, rate_of_frame
 from dvc_codec.codec.memory import PictureMemory
 from dvc_codec.codec.p_frame import PFrameCodec, code_frame
 from dvc_codec.container import Place, group_order
 from dvc_codec.errors import FileMissing
 from dvc_codec.networks.planes import Planes
-from dvc_codec.networks.rate import RATES, lagrangian, lambda_at
+from dvc_codec.networks.rate import lagrangian, lambda_at
 from dvc_codec.training.absent import present
 from dvc_codec.training.clips import ClipSet, split
 from dvc_codec.training.crops import batch, whole
@@ -143,9 +143,9 @@ def measure_loss(codec: PFrameCodec, case: Case, device: torch.device) -> dict[s
             anchors = place.number - place.past
         current = whole(case.pictures[place.number].to(device))
         about = place, anchors, len(case.pictures)
-        index = (group + rate_shift(*about)).clamp(0, RATES - 1)
         known = replace(state, reference=references.of(place))
-        coded = code_frame(codec, current, known, index, importance=of_frame(*about, None))
+        index, importance = rate_of_frame(*about, group), of_frame(*about, None)
+        coded = code_frame(codec, current, known, index, importance=importance)
         state = coded.state
         references.add(place, state.reference)
         motion, residual = bits_per_pixel(coded, current)
