@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from dvc_codec.container import Place
-from dvc_codec.networks.p_frame import CHROMA
 from dvc_codec.networks.rate import RATES
+from dvc_codec.networks.residual import CHROMA
 
 Errors = tuple[float, float, float]
 

@@ -24,10 +24,11 @@ from dvc_codec.entropy.quantise import choose, choose_lift, with_gradient
 from dvc_codec.entropy.scale import CodingStep, ScaleModel, index_of
 from dvc_codec.entropy.tables import ALPHABET, REACH, Tables
 from dvc_codec.errors import WrongVersion
-from dvc_codec.networks.interface import Network, P, Prediction, R
-from dvc_codec.networks.p_frame import Between, Latents, PFrameNetwork
+from dvc_codec.networks.interface import LatentsOfPlanes, Network, P, Prediction, R
+from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.planes import Planes, repeat_border
 from dvc_codec.networks.rate import TRADE
+from dvc_codec.networks.reference import Between
 
 NEVER = 1e9  # bits of what cannot be sent
 
@@ -229,9 +230,10 @@ def code_frame(
     lifts: dict[str, list[int]] = {}
     lifting = {plane.name for plane in prior.planes if plane.lifts}
 
-    def choose_planes(latents: Mapping[str, Latents]) -> None:
-        for name, plane in latents.items():
-            whole = plane.values if isinstance(plane.values, Tensor) else plane.values(symbols)
+    def choose_planes(latents: LatentsOfPlanes) -> None:
+        for name, given in latents.items():
+            plane = given(symbols) if callable(given) else given
+            whole = plane.values
             before = known[name]
             rows, columns = before.shape[-2:]  # the padding beyond is not coded
             values = whole[..., :rows, :columns]

@@ -12,13 +12,28 @@ What a reference and a prediction hold besides pictures is the network's own aff
 what it gave. Implemented by ``networks.p_frame.PFrameNetwork`` and ``networks.dvc2019``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
 from torch import Tensor
 
-from dvc_codec.networks.p_frame import Latents
 from dvc_codec.networks.planes import Planes
+
+
+@dataclass(frozen=True)
+class Latents:
+    """A plane's latents in quantiser steps, before rounding, and how much an error of each matters
+    (1: as the step assumes).
+    """
+
+    values: Tensor
+    weight: Tensor | float = 1.0
+
+
+# By plane, in coding order; functions of the symbols of the planes before, where these change what
+# is left to send
+LatentsOfPlanes = Mapping[str, Latents | Callable[[Mapping[str, Tensor]], Latents]]
 
 
 class Reference(Protocol):
@@ -72,9 +87,7 @@ class Network(Protocol[R, P]):
         one of a P frame is. Only of a network whose codec has a prior for B frames.
         """
 
-    def motion_latents(
-        self, current: Planes, reference: R, rate_index: Tensor
-    ) -> Mapping[str, Latents]:
+    def motion_latents(self, current: Planes, reference: R, rate_index: Tensor) -> LatentsOfPlanes:
         """Encoder: what is sent of the motion, before rounding."""
 
     def predict(self, reference: R, symbols: Mapping[str, Tensor], rate_index: Tensor) -> P:
@@ -82,7 +95,7 @@ class Network(Protocol[R, P]):
 
     def residual_latents(
         self, current: Planes, prediction: P, rate_index: Tensor
-    ) -> Mapping[str, Latents]:
+    ) -> LatentsOfPlanes:
         """Encoder: what is sent of the rest, before rounding."""
 
     def finish(

@@ -10,98 +10,32 @@ motion search, DCT, closed-form steps (design.md, section 3). Where symbols are 
 decided here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from dvc_codec.networks.blocks import plain
-from dvc_codec.networks.compensation import Compensation, Context
+from dvc_codec.networks.compensation import Compensation
 from dvc_codec.networks.config import PFrameConfig
 from dvc_codec.networks.flow import GRID, FlowEstimator
+from dvc_codec.networks.interface import Latents, LatentsOfPlanes
 from dvc_codec.networks.motion import MotionAutoencoder
+from dvc_codec.networks.motion_search import (
+    MOTION,
+    MOTION_BACK,
+    MOTION_BACK_DETAIL,
+    MOTION_DETAIL,
+    MotionSearch,
+)
 from dvc_codec.networks.planes import Planes, pack, round_to_bytes, unpack
-from dvc_codec.networks.rate import centred, lagrangian, residual_scale
-from dvc_codec.networks.residual import LoopFilter, ResidualAutoencoder
+from dvc_codec.networks.rate import centred, residual_scale
+from dvc_codec.networks.reference import Between, Prediction, Reference
+from dvc_codec.networks.residual import CHROMA, LUMA, LoopFilter, ResidualAutoencoder
 from dvc_codec.networks.warp import enlarge, smooth, warp, warp_overlapped
-
-# planes of symbols, in coding order; B frames have motion back, to the picture that is shown later
-MOTION, MOTION_DETAIL, LUMA, CHROMA = "motion", "motion_detail", "luma", "chroma"
-MOTION_BACK, MOTION_BACK_DETAIL = "motion_back", "motion_back_detail"
-# An error of one motion of two is halved in the mean of what they fetch. Theory says a quarter of a
-# squared error (docs/experiments.md#bidirectional)
-WEIGHT_OF_TWO = 0.15
-
-
-@dataclass(frozen=True)
-class Latents:
-    """A plane's latents in quantiser steps, before rounding, and how much an error of each matters
-    (1: as the step assumes).
-
-    ``values`` may be a function of the symbols of the planes before, where these change what is
-    left to send.
-    """
-
-    values: Tensor | Callable[[Mapping[str, Tensor]], Tensor]
-    weight: Tensor | float = 1.0
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What the decoder remembers of a frame: pictures on the 8-bit grid, its flow, propagated
-    features; and how far from it the frame is that is to be predicted.
-    """
-
-    picture: Planes
-    older: Planes  # what ``picture`` was predicted from
-    flow: Tensor  # (B, 2, H/4, W/4), from ``picture`` to ``older``
-    features: Tensor  # (B, F, H/4, W/4)
-    span: Tensor  # (B, 1, 1, 1): frames from ``older`` to ``picture``
-    distance: Tensor  # (B, 1, 1, 1): frames from ``picture`` to the one that is to be predicted
-
-    def detach(self) -> "Reference":
-        return Reference(*(getattr(self, field.name).detach() for field in fields(self)))
-
-    @property
-    def velocity(self) -> Tensor:
-        """The flow per frame."""
-        return self.flow / self.span
-
-
-@dataclass(frozen=True)
-class Between:
-    """What a B frame is predicted from, and how many frames away that is."""
-
-    past: Reference
-    future: Reference
-    to_past: int
-    to_future: int
-
-    @property
-    def picture(self) -> Planes:
-        return self.past.picture
-
-    def detach(self) -> "Between":
-        return Between(self.past.detach(), self.future.detach(), self.to_past, self.to_future)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The motion-compensated prediction and what later steps need of it."""
-
-    warped: Planes
-    packed: Tensor  # the predicted picture, (B, 24, H/4, W/4)
-    context: Context
-    flow: Tensor  # to the (past) reference
-
-    @cached_property
-    def picture(self) -> Planes:
-        """The predicted picture; the decoder has no need of it."""
-        return unpack(self.packed)
 
 
 class PFrameNetwork(nn.Module):
@@ -148,52 +82,19 @@ class PFrameNetwork(nn.Module):
 
     def motion_latents(
         self, current: Planes, reference: Reference | Between, rate_index: Tensor
-    ) -> dict[str, Latents]:
-        """Encoder: estimate the flow and transform what its prediction misses.
-
-        "motion": (B, 2, H/16, W/16), "motion_detail": (B, 30, H/16, W/16); of B frames those back,
-        too.
-        """
-        lam = lagrangian(rate_index)
-        weight = self.motion.weight(current.luma)
-        details = torch.repeat_interleave(weight, self.motion.detail_channels // 2, 1)
-
-        def latents(picture: Planes, luma: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
-            flow = self.flow(picture.luma, luma, expected, lam)
-            return self.motion.analyse(flow, expected, rate_index)
-
-        def left(detail: Tensor, means: Tensor) -> Tensor:
-            return detail - self.motion.expected_detail(means, rate_index)
-
+    ) -> LatentsOfPlanes:
+        """Encoder: estimate the flow and transform what its prediction misses."""
+        search = MotionSearch(self.flow, self.motion, current.luma, rate_index)
         if isinstance(reference, Reference):
-            means, detail = latents(reference.picture, current.luma, self._expected(reference))
-            return {
-                MOTION: Latents(means, weight),
-                MOTION_DETAIL: Latents(lambda symbols: left(detail, symbols[MOTION]), details),
-            }
-        means, detail = latents(
-            reference.past.picture, current.luma, self._expected_between(reference)
+            return search.to_one(reference.picture.luma, self._expected(reference))
+        between = reference
+        return search.to_two(
+            between.past.picture.luma,
+            between.future.picture.luma,
+            self._expected_between(between),
+            lambda symbols: self._flow(between, symbols, rate_index),
+            between.mirrored,
         )
-        back: list[tuple[Tensor, Tensor]] = []  # known once the motion to the past is
-
-        def means_back(symbols: Mapping[str, Tensor]) -> Tensor:
-            flow = self._flow(reference, symbols, rate_index)
-            # of the mean of two, the second is to make good what the first one fetched wrong
-            earlier = warp_overlapped(reference.past.picture.luma, flow.detach(), GRID)
-            luma = 2 * current.luma - earlier
-            back.append(latents(reference.future.picture, luma, _mirrored(flow, reference)))
-            return back[0][0]
-
-        return {
-            MOTION: Latents(means, weight * WEIGHT_OF_TWO),
-            MOTION_DETAIL: Latents(
-                lambda symbols: left(detail, symbols[MOTION]), details * WEIGHT_OF_TWO
-            ),
-            MOTION_BACK: Latents(means_back, weight * WEIGHT_OF_TWO),
-            MOTION_BACK_DETAIL: Latents(
-                lambda symbols: left(back[0][1], symbols[MOTION_BACK]), details * WEIGHT_OF_TWO
-            ),
-        }
 
     def _expected(self, reference: Reference) -> Tensor:
         """The flow that a P frame would have if motion went on."""
@@ -242,7 +143,7 @@ class PFrameNetwork(nn.Module):
         back = self.motion.synthesise(
             symbols[MOTION_BACK],
             symbols[MOTION_BACK_DETAIL],
-            _mirrored(flow, reference),
+            reference.mirrored(flow),
             rate_index,
         )
         past, future = reference.past.picture, reference.future.picture
@@ -315,11 +216,6 @@ class PFrameNetwork(nn.Module):
         one = rate_index.new_ones(len(picture.luma), 1, 1, 1, dtype=torch.float32)
         span = one * reference.to_past if isinstance(reference, Between) else reference.distance
         return Reference(picture, reference.picture, prediction.flow, plain(features), span, one)
-
-
-def _mirrored(flow: Tensor, reference: Between) -> Tensor:
-    """The flow to the future if motion is steady."""
-    return flow * (-reference.to_future / reference.to_past)
 
 
 def _compensate(picture: Planes, flow: Tensor, mode: Literal["bilinear", "overlapped"]) -> Planes:

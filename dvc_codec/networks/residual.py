@@ -12,6 +12,8 @@ from dvc_codec.networks.planes import PACKED_CHANNELS, Planes
 from dvc_codec.networks.rate import Steps
 from dvc_codec.networks.transform import BlockTransform
 
+LUMA, CHROMA = "luma", "chroma"  # planes of symbols, in coding order
+
 LUMA_BLOCK = CHROMA_BLOCK = 8
 # Of the closed-form step, measured (docs/experiments.md#steps). Chroma is finer than its share of
 # lambda D + R asks for: judged by the mean of the planes' dB, its errors weigh more than in D

@@ -8,17 +8,11 @@ from torch import Tensor
 
 from dvc_codec.codec.p_frame import PFrameCodec, code_frame
 from dvc_codec.codec.pictures import to_planes
-from dvc_codec.networks.p_frame import (
-    CHROMA,
-    LUMA,
-    MOTION,
-    MOTION_BACK,
-    MOTION_BACK_DETAIL,
-    MOTION_DETAIL,
-    PFrameNetwork,
-    Reference,
-)
+from dvc_codec.networks.motion_search import MOTION, MOTION_BACK, MOTION_BACK_DETAIL, MOTION_DETAIL
+from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.planes import Planes
+from dvc_codec.networks.reference import Reference
+from dvc_codec.networks.residual import CHROMA, LUMA
 from tests.moving import noise, panned_texture
 
 RATE = torch.tensor([42])

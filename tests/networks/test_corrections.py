@@ -7,16 +7,11 @@ import torch
 from torch import Tensor
 
 from dvc_codec.codec.pictures import to_planes
-from dvc_codec.networks.p_frame import (
-    CHROMA,
-    LUMA,
-    MOTION,
-    MOTION_DETAIL,
-    PFrameNetwork,
-    Prediction,
-    Reference,
-)
+from dvc_codec.networks.motion_search import MOTION, MOTION_DETAIL
+from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.planes import Planes
+from dvc_codec.networks.reference import Prediction, Reference
+from dvc_codec.networks.residual import CHROMA, LUMA
 from tests.moving import panned_texture
 
 RATE = torch.tensor([42])

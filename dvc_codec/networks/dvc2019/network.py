@@ -13,7 +13,7 @@ from dvc_codec.networks.dvc2019.config import Dvc2019Config
 from dvc_codec.networks.dvc2019.flow import FlowPyramid
 from dvc_codec.networks.dvc2019.motion import MotionAutoencoder
 from dvc_codec.networks.dvc2019.residual import HyperEncoder, ResidualAutoencoder
-from dvc_codec.networks.p_frame import Latents
+from dvc_codec.networks.interface import Latents
 from dvc_codec.networks.planes import Planes, round_to_bytes
 
 MOTION, HYPER, RESIDUAL = "motion", "hyper", "residual"  # planes of symbols, in coding order
