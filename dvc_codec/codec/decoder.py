@@ -22,6 +22,7 @@ from dvc_codec.codec.p_frame import reconstruct
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
 from dvc_codec.codec.turns import InTurn
 from dvc_codec.container import (
+    FULL_SCALE,
     FrameKind,
     FrameRecord,
     Gop,
@@ -34,7 +35,7 @@ from dvc_codec.container import (
     hdr_of,
     places,
 )
-from dvc_codec.errors import DamagedFile, OutOfRange, WrongModel
+from dvc_codec.errors import DamagedFile, OutOfRange, WrongModel, WrongVersion
 from dvc_codec.intra import by_id
 from dvc_codec.networks.rate import RATES
 from dvc_codec.video import (
@@ -113,6 +114,10 @@ class FrameParser:
             raise DamagedFile(f"a frame has {len(record.payloads)} payloads, expected 1")
         if record.rate_index >= RATES:
             raise DamagedFile(f"rate index {record.rate_index}, expected less than {RATES}")
+        if record.references is not None or record.scale not in (None, FULL_SCALE):
+            raise WrongVersion(
+                "a frame of another size, or with references of its own: this program knows neither"
+            )
         if record.kind == FrameKind.I:
             return self._intra_frame(record, place)
         if not self.memory.begun:

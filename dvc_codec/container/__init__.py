@@ -11,6 +11,7 @@ from dvc_codec.container.chapters import Chapter, chapters_extension, chapters_o
 from dvc_codec.container.hashes import picture_hash
 from dvc_codec.container.hdr import Hdr, hdr_extension, hdr_of
 from dvc_codec.container.header import VERSION, is_dvc
+from dvc_codec.container.limits import FULL_SCALE
 from dvc_codec.container.order import (
     CodingOrder,
     Place,
@@ -35,6 +36,7 @@ from dvc_codec.container.records import (
 from dvc_codec.container.writer import ResumedFrame, Writer
 
 __all__ = [
+    "FULL_SCALE",
     "VERSION",
     "ByteCounts",
     "Chapter",

@@ -1,16 +1,18 @@
 """Damage is found, contained and named; interrupted work is gone on with."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dvc_codec.codec.decoder import Decoded, Decoder, decode_file
+from dvc_codec.codec.decoder import Decoded, Decoder, FrameParser, decode_file
 from dvc_codec.codec.encoder import encode_file
 from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.verify import check_bytes, verify_file
-from dvc_codec.container import Reader
-from dvc_codec.errors import DamagedFile, OutOfRange, UsageError
+from dvc_codec.container import FULL_SCALE, Reader, places
+from dvc_codec.errors import DamagedFile, OutOfRange, UsageError, WrongVersion
 from tests.codec.test_sound import film
 from tests.files import kinds_of, pictures_of, write_video
 from tests.moving import panned_texture
@@ -57,6 +59,24 @@ def test_one_damaged_group_costs_that_group_only(
             assert b.equals(whole[3 * group - 1])
     with pytest.raises(DamagedFile, match="CRC"):
         decode_file(source, tmp_path / "no.y4m", model=model, strict=True)
+
+
+@pytest.mark.parametrize("other", [{"references": (1,)}, {"scale": 8}])
+@pytest.mark.parametrize("number", [0, 1])
+def test_what_nobody_writes_yet_is_another_version(
+    coded: Path, model: Model, number: int, other: dict[str, Any]
+) -> None:
+    """Ignored, it would decode to something else."""
+    with Reader(coded / "v.dvc") as reader:
+        gop, header = reader.read_gop(0), reader.header
+    parser = FrameParser(model, header)
+    frames = list(zip(gop.frames, places(gop), strict=True))
+    for record, place in frames[:number]:
+        parser.parse(record, place)
+    record, place = frames[number]
+    with pytest.raises(WrongVersion, match="another size"):
+        parser.parse(replace(record, **other), place)
+    parser.parse(replace(record, scale=FULL_SCALE), place)
 
 
 def test_times_stay_where_they_were(coded: Path, tmp_path: Path, model: Model) -> None:
