@@ -21,11 +21,9 @@ from dvc_codec.networks.warp import warp_overlapped
 MOTION, MOTION_DETAIL = "motion", "motion_detail"
 MOTION_BACK, MOTION_BACK_DETAIL = "motion_back", "motion_back_detail"
 
-# Mean squared error, over the squared closed-form step, from which on a block's prediction is so
-# bad that its residual is sent anyway, and an error of its motion costs less than it adds to the
-# prediction's (docs/experiments.md#unsure). It is about that of a decoded picture
-UNSURE = 0.05
-WEIGHT = 0.7  # of a P frame's motion, which its importance for later frames raises as well
+# Mean squared error, over the squared closed-form step, at which a block is as far from its
+# prediction as it will be from its decoded self (docs/experiments.md#unsure)
+UNSURE = 0.01
 # An error of one motion of two is halved in the mean of what they fetch, a squared one quartered
 WEIGHT_OF_TWO = 0.25
 
@@ -54,7 +52,7 @@ class MotionSearch:
         "motion": (B, 2, H/16, W/16), "motion_detail": (B, 30, H/16, W/16).
         """
         found = self._find(reference, self.luma, expected)
-        weight = WEIGHT * self.weight(_fetched(reference, found.flow))
+        weight = self.weight(_fetched(reference, found.flow))
         return {
             MOTION: Latents(found.means, weight),
             MOTION_DETAIL: lambda symbols: self._detail(found, symbols[MOTION], weight),
