@@ -21,7 +21,7 @@ from dvc_codec.errors import FileMissing, WrongModel
 from dvc_codec.networks.blocks import use_channels_last
 from dvc_codec.networks.rate import ENCODER_TRADE
 
-DEFAULT = "dvc-6"  # dvc_codec/weights/<name>.safetensors
+DEFAULT = "dvc-7"  # dvc_codec/weights/<name>.safetensors
 # One entry, as safetensors writes several in an order that differs from time to time, and with it
 # the SHA-256
 METADATA = "dvc_codec"
