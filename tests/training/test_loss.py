@@ -13,7 +13,14 @@ from dvc_codec.container import Place
 from dvc_codec.errors import OutOfRange
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import lagrangian
-from dvc_codec.training.loss import Loss, distortion, one_minus_ms_ssim, rollout_loss
+from dvc_codec.training.loss import (
+    MS_SSIM_UNIT,
+    Loss,
+    distortion,
+    one_minus_ms_ssim,
+    rollout_loss,
+    structural_distortion,
+)
 from dvc_codec.training.optimisation import parameter_groups
 from tests.moving import panned_texture
 
@@ -87,6 +94,18 @@ def test_ms_ssim_is_torchmetrics_of_luma() -> None:
     assert both == pytest.approx([expected, 0.0], rel=1e-3, abs=1e-5)
 
 
+def test_chroma_counts_beside_ms_ssim_of_luma_as_it_does_beside_squared_errors() -> None:
+    soft, sharp = soft_and_sharp(192)
+    of_luma = structural_distortion(Planes(soft.luma, sharp.chroma), sharp)
+    assert of_luma.tolist() == pytest.approx(
+        (6 / 8 / MS_SSIM_UNIT * one_minus_ms_ssim(soft, sharp)).tolist()
+    )
+    off = Planes(sharp.luma, sharp.chroma + 0.1)
+    assert structural_distortion(off, sharp).tolist() == pytest.approx(
+        distortion(off, sharp).tolist(), abs=1e-7
+    )
+
+
 def test_ms_ssim_can_be_learned() -> None:
     """The loss has its D, gradients reach what is trained, and steps lower it."""
     pytest.importorskip("torchmetrics")
@@ -101,7 +120,7 @@ def test_ms_ssim_can_be_learned() -> None:
         measured, state = rollout_loss(codec, [second], codec.start(first), rate, loss=what)
         losses.append(float(measured.loss.detach()))
         if len(losses) == 1:
-            d = float(one_minus_ms_ssim(state.reference.picture, second).detach())
+            d = float(structural_distortion(state.reference.picture, second).detach())
             lam = float(lagrangian(rate))
             expected = (lam * d + measured.motion + measured.residual) / lam**0.5
             assert losses[0] == pytest.approx(expected, rel=1e-4)
