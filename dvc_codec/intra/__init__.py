@@ -5,11 +5,10 @@
 True
 """
 
-from dvc_codec.intra.choice import EFFORTS, cost, encode_for_lambda, lambda_ratio
+from dvc_codec.intra.choice import cost, encode_for_lambda, lambda_ratio
 from dvc_codec.intra.registry import LEARNED_ID, IntraCodec, by_id, get, names
 
 __all__ = [
-    "EFFORTS",
     "LEARNED_ID",
     "IntraCodec",
     "by_id",

@@ -17,8 +17,7 @@ from dvc_codec.video import Picture
 # Preset 4 against 5: 1.3 % less lambda D + R of the picture, 1.7 times the time; 3 gains 1.1 % more
 # for twice that (docs/experiments.md#i-presets). avif=1 costs 0.6 % and saves a third of the time.
 # Chroma offsets, quantiser matrices, sharpness and the filters' switches gain nothing.
-# Against 4, whose picture takes a fortieth of its group's time: 1 saves 1.8 to 5 % for four times
-# that, 0 saves 2.1 to 6 % for eight times.
+# Against 4, 1 saves 1.8 to 5.3 % for 3.7 times the time, 0 saves 2.1 to 6.3 % for 6.8 times.
 _PRESETS = ("4", "1", "0")  # by effort
 _OPTIONS = "avif=1:lp=1:aq-mode=0"
 

@@ -6,6 +6,7 @@ to_two() for B frames. No decoder runs this.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -99,6 +100,11 @@ class MotionSearch:
             MOTION_BACK_DETAIL: detail_back,
         }
 
+    @cached_property
+    def texture(self) -> Tensor:
+        """How much motion matters where the picture is predicted perfectly, (B, 2, H/16, W/16)."""
+        return self.motion.weight(self.luma)
+
     def weight(self, prediction: Tensor) -> Tensor:
         """Of the motion of each block, (B, 2, H/16, W/16), where the picture is predicted so.
 
@@ -108,7 +114,7 @@ class MotionSearch:
         with torch.no_grad():
             left = F.avg_pool2d((prediction - self.luma).square(), GRID * BLOCK)
             usual = UNSURE * residual_scale(self.rate_index).square()
-            return self.motion.weight(self.luma) * (usual / (usual + left))
+            return self.texture * (usual / (usual + left))
 
     def _find(self, reference: Tensor, luma: Tensor, expected: Tensor) -> "_Found":
         flow = self.flow(reference, luma, expected, lagrangian(self.rate_index))
