@@ -6,7 +6,7 @@ from typing import Any
 
 from dvc_codec.codec.p_frame import PFrameCodec
 from dvc_codec.entropy.dvc2019_prior import Dvc2019Prior
-from dvc_codec.networks.config import PFrameConfig
+from dvc_codec.networks.config import METRICS, PFrameConfig
 from dvc_codec.networks.dvc2019 import Dvc2019Config, Dvc2019Network
 from dvc_codec.networks.p_frame import PFrameNetwork
 
@@ -30,10 +30,14 @@ def read_config(network: object, said: object) -> Config:
     if not isinstance(said, Mapping):
         raise ValueError(f"configuration of {network}: found {said!r}, expected names and sizes")
     known = [field.name for field in fields(CONFIGS[network])]
+    words = {"metric": METRICS}
     for name, size in said.items():
         if name not in known:
             raise ValueError(f"{network} has no {name!r}; known: {', '.join(known)}")
-        if type(size) is not int or not 1 <= size <= LARGEST:
+        if name in words:
+            if size not in words[name]:
+                raise ValueError(f"{network}: {name} is {size!r}, expected {' or '.join(METRICS)}")
+        elif type(size) is not int or not 1 <= size <= LARGEST:
             raise ValueError(f"{network}: {name} is {size!r}, expected 1 to {LARGEST}")
     return CONFIGS[network](**said)
 
@@ -49,7 +53,10 @@ def build_from(config: Config) -> PFrameCodec:
 def describe(codec: PFrameCodec) -> tuple[str, dict[str, Any]]:
     """Name and configuration that :func:`build` makes this codec from."""
     if isinstance(codec.network, PFrameNetwork):
-        return "dvc", asdict(codec.network.config)
+        said = asdict(codec.network.config)
+        if said["metric"] == PFrameConfig.metric:
+            del said["metric"]  # files of before there was a choice keep their SHA-256
+        return "dvc", said
     if isinstance(codec.network, Dvc2019Network):
         return "dvc2019", asdict(codec.network.config)
     raise ValueError(f"no name is known for a {type(codec.network).__name__}")

@@ -4,6 +4,11 @@ A configuration is stored with its weights as JSON and rebuilt from it.
 """
 
 from dataclasses import dataclass
+from typing import Literal
+
+# What weights are trained for: the plain squared error, or MS-SSIM of luma
+Metric = Literal["mse", "ms-ssim"]
+METRICS: tuple[Metric, ...] = ("mse", "ms-ssim")
 
 
 @dataclass(frozen=True)
@@ -15,3 +20,4 @@ class PFrameConfig:
     sixteenth: int = 96
     features: int = 32  # propagated from frame to frame, on the 1/4 grid
     flow: int = 32  # of the encoder's flow refinement
+    metric: Metric = "mse"  # "ms-ssim": luma's steps follow structure, see networks.structure

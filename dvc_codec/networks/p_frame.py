@@ -35,6 +35,7 @@ from dvc_codec.networks.planes import Planes, pack, round_to_bytes, unpack
 from dvc_codec.networks.rate import centred, residual_scale
 from dvc_codec.networks.reference import Between, Prediction, Reference
 from dvc_codec.networks.residual import CHROMA, LUMA, LoopFilter, ResidualAutoencoder
+from dvc_codec.networks.structure import StructuralWeights
 from dvc_codec.networks.warp import enlarge, smooth, warp, warp_overlapped
 
 
@@ -60,6 +61,8 @@ class PFrameNetwork(nn.Module):
         self.compensation_between = Compensation(self.config)
         self.residual = ResidualAutoencoder(self.config)
         self.filter = LoopFilter(self.config)
+        structural = self.config.metric == "ms-ssim"
+        self.structure = StructuralWeights() if structural else None
 
     def _precision(self, device: torch.device) -> AbstractContextManager[object]:
         return torch.autocast(device.type, torch.bfloat16, enabled=self.fast)
@@ -188,6 +191,8 @@ class PFrameNetwork(nn.Module):
     ) -> dict[str, Latents]:
         """Encoder: "luma" (B, 64, H/8, W/8) and "chroma" (B, 128, H/16, W/16)."""
         luma, chroma = self.residual.analyse(current.minus(prediction.picture), rate_index)
+        if self.structure:
+            luma = luma / self.structure.steps(prediction.picture.luma)
         with self._precision(prediction.flow.device):
             luma = luma + self.residual.learned(luma, prediction.context)
         return {LUMA: Latents(luma), CHROMA: Latents(chroma)}
@@ -203,6 +208,8 @@ class PFrameNetwork(nn.Module):
         after it.
         """
         luma, chroma = symbols[LUMA], symbols[CHROMA]
+        if self.structure:
+            luma = luma * self.structure.steps(prediction.picture.luma)
         residual = pack(self.residual.synthesise(luma, chroma, rate_index))
         with self._precision(residual.device):
             packed, features = self.filter(

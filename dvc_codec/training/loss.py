@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,14 +11,13 @@ from dvc_codec.codec.memory import reference_of
 from dvc_codec.codec.p_frame import Coded, PFrameCodec, State, code_frame
 from dvc_codec.container import group_order
 from dvc_codec.errors import OutOfRange
+from dvc_codec.networks.config import Metric
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import lagrangian
+from dvc_codec.networks.structure import MS_SSIM_UNIT
 
 # What Measured.values holds, in order
 COLUMNS = ("rd", "motion", "residual", "psnr_warped", "psnr_predicted", "psnr")
-# 1 - MS-SSIM of luma that is as bad as a mean squared error of 1: at the same rates one is 77 to
-# 130 times the other (docs/experiments.md#ms-ssim)
-MS_SSIM_UNIT = 80.0
 LEAST_FOR_MS_SSIM = 176  # five scales, windows of 11 samples
 MOTION = "motion"  # planes whose name begins like this are motion's
 
@@ -43,7 +41,7 @@ class Loss:
 
     prediction: float = 0.1
     warp: float = 0.0
-    metric: Literal["mse", "ms-ssim"] = "mse"
+    metric: Metric = "mse"
     frames: Sequence[float] = (1.0,)
     through_time: bool = True
     distances: Sequence[int] = (1,)

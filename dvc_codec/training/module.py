@@ -43,7 +43,7 @@ class CodecTraining(pl.LightningModule):
 
     Args:
         network: "dvc" or "dvc2019".
-        network_config: sizes that differ from the network's own, by name.
+        network_config: sizes that differ from the network's own, by name, and its metric.
         init_from: start from these weights (a checkpoint, or exported .safetensors); nothing else
             of the file is used.
         loss: what is minimised.
@@ -71,7 +71,7 @@ class CodecTraining(pl.LightningModule):
     def __init__(
         self,
         network: str = "dvc",
-        network_config: dict[str, int] | None = None,
+        network_config: dict[str, int | str] | None = None,
         init_from: Path | None = None,
         loss: Loss = Loss(),  # noqa: B008  # frozen
         learning_rate: float = 4e-4,
