@@ -34,9 +34,9 @@ def flower(shared_data: Path) -> Path:
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights file to code with: the shipped one, or an untrained codec's where none is there."""
-    from dvc_codec.codec.model import DEFAULT, save_model, untrained_model
+    from dvc_codec.codec.model import save_model, untrained_model, weights_file
 
-    shipped = REPOSITORY / "dvc_codec" / "weights" / f"{DEFAULT}.safetensors"
+    shipped = weights_file()
     if shipped.is_file():
         return shipped
     path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"

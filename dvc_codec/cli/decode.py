@@ -17,9 +17,9 @@ from dvc_codec.cli.options import (
     check_distinct,
     frames_wanted,
     limits_of,
+    model_of_source,
     note,
     rate_of,
-    ready_model,
     speed_note,
     viewing_of,
 )
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
     from dvc_codec.codec.decoder import decode_file
 
     lossless, crf = viewing_of(arguments, arguments.target)
-    model = ready_model(arguments)
+    model = model_of_source(arguments)
     with ProgressLine(not arguments.quiet, events=arguments.events) as line:
         decoded = decode_file(
             arguments.source,

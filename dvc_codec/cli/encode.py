@@ -16,6 +16,7 @@ from dvc_codec.cli.options import (
     Options,
     add_b_frames,
     add_common,
+    add_metric,
     add_part,
     check_distinct,
     frames_wanted,
@@ -78,7 +79,8 @@ def add_to(commands: Commands) -> None:
 
 
 def add_search(parser: Options) -> None:
-    """--gop, --b-frames, --preset, --intra, --no-scene-cuts."""
+    """--metric, --gop, --b-frames, --preset, --intra, --no-scene-cuts."""
+    add_metric(parser)
     parser.add_argument(
         "--gop", type=int, metavar="N", help="longest group of pictures (default: 32)"
     )
@@ -93,7 +95,7 @@ def add_search(parser: Options) -> None:
         "--intra",
         choices=("auto", "best", "hevc", "av1"),
         help="codec of the I frames (default: what the preset says; auto is the better for each, "
-        "best too, after a longer search)",
+        "best too, after a longer search; with --metric ms-ssim the one that knows it)",
     )
     parser.add_argument(
         "--no-scene-cuts", action="store_true", help="start groups every N frames only"

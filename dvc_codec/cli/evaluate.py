@@ -8,7 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dvc_codec.cli.options import Commands, add_many, at_least_one, number
+from dvc_codec.cli.options import (
+    Commands,
+    add_many,
+    add_metric,
+    at_least_one,
+    number,
+    weights_given,
+)
 from dvc_codec.errors import CannotWrite, DvcError, UsageError
 
 if TYPE_CHECKING:
@@ -65,6 +72,7 @@ def add_to(commands: Commands) -> None:
         "--sequences", type=words, metavar="S,...", help="use these videos only, by name"
     )
     add_many(parser, "points are measured")
+    add_metric(parser)
     parser.add_argument(
         "--published",
         type=Path,
@@ -106,6 +114,8 @@ def run(arguments: argparse.Namespace) -> None:
         return
     if arguments.data is None or arguments.out is None:
         raise UsageError("evaluate: give --data and --out, or --compare, or --report")
+    if arguments.metric:
+        arguments.model = weights_given(arguments)
     from dvc_codec.evaluation.engine import run_tasks
     from dvc_codec.evaluation.provenance import provenance
     from dvc_codec.evaluation.tables import report

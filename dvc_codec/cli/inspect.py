@@ -19,8 +19,8 @@ from dvc_codec.cli.options import (
     add_common,
     at_least_one,
     check_distinct,
+    model_of_source,
     number,
-    ready_model,
     writable_part,
 )
 from dvc_codec.cli.progress import ProgressLine
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     from dvc_codec.codec.decoder import Decoder
     from dvc_codec.codec.look import look_into
 
-    model = ready_model(arguments)
+    model = model_of_source(arguments)
     with Decoder(arguments.source, model, strict=True) as decoder:
         first = decoder.frame_at(arguments.start) if arguments.start else 0
         total = decoder.frame_count - first

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from dvc_codec.container import Reader
 from dvc_codec.errors import CannotWrite, NoDevice, OutOfRange, UsageError
+from dvc_codec.networks.config import METRICS
 
 if TYPE_CHECKING:  # torch takes two seconds to import: not for --help or for a wrong option
     from dvc_codec.codec.limits import Limits
@@ -182,16 +183,51 @@ def check_device(arguments: argparse.Namespace) -> None:
         )
 
 
+def add_metric(parser: Options) -> None:
+    """--metric."""
+    parser.add_argument(
+        "--metric",
+        choices=METRICS,
+        help="which of the shipped weights: those that are good at mse (default), which is PSNR, "
+        "or at ms-ssim, which is structure",
+    )
+
+
+def weights_given(arguments: argparse.Namespace) -> Path:
+    """What --model and --metric say."""
+    from dvc_codec.codec.model import weights_file
+
+    if arguments.model and arguments.metric:
+        raise UsageError("--metric: picks shipped weights, and --model gives others")
+    model: Path | None = arguments.model
+    return model or weights_file(arguments.metric or "mse")
+
+
 def ready_model(arguments: argparse.Namespace) -> "Model":
-    """Set the number of threads, and load the weights. Raises NoDevice for --device cuda."""
+    """The weights to encode with; sets the number of threads. Raises NoDevice for --device cuda."""
+    from dvc_codec.codec.model import load_model
+
+    _be_ready(arguments)
+    return load_model(weights_given(arguments))
+
+
+def model_of_source(arguments: argparse.Namespace) -> "Model":
+    """The weights to decode ``arguments.source`` with, otherwise as :func:`ready_model`."""
+    from dvc_codec.codec.model import load_model, model_for
+
+    _be_ready(arguments)
+    if arguments.model:
+        return load_model(arguments.model)
+    with Reader(arguments.source) as reader:
+        return model_for(reader.header.model_hash)
+
+
+def _be_ready(arguments: argparse.Namespace) -> None:
     check_device(arguments)
     import torch
 
-    from dvc_codec.codec.model import load_model
-
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    return load_model(arguments.model)
 
 
 def speed_note(model: "Model") -> str | None:

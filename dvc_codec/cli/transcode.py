@@ -89,7 +89,7 @@ def check_given(arguments: argparse.Namespace, from_dvc: bool, to_dvc: bool) -> 
     only = {
         f"is for making a .dvc file, and OUT is {arguments.target}": (
             to_dvc,
-            (*RATES, "gop", "b_frames", "preset", "intra", "no_scene_cuts", "model"),
+            (*RATES, "gop", "b_frames", "preset", "intra", "no_scene_cuts", "metric", "model"),
         ),
         "is for .mkv and .mp4, and OUT is a .dvc file": (not to_dvc, ("video", "crf", "lossy")),
         "is for videos, and IN is a .dvc file": (not from_dvc, ("convert", "raw_size", "raw_rate")),

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dvc_codec.cli.options import Commands, add_common, add_limits, limits_of, ready_model
+from dvc_codec.cli.options import Commands, add_common, add_limits, limits_of, model_of_source
 from dvc_codec.cli.progress import ProgressLine
 from dvc_codec.errors import DamagedFile
 
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.bytes_only:
         verdict = check_bytes(arguments.source)
     else:
-        model = ready_model(arguments)
+        model = model_of_source(arguments)
         with ProgressLine(not arguments.quiet, events=arguments.events) as line:
             limits = limits_of(arguments)
             verdict = verify_file(arguments.source, model=model, limits=limits, progress=line.show)

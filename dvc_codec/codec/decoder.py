@@ -17,7 +17,7 @@ from dvc_codec.codec.beside import PacketsBeside
 from dvc_codec.codec.damage import GopSpan, Times, gops_of, grey
 from dvc_codec.codec.limits import DEFAULT_LIMITS, Limits
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
-from dvc_codec.codec.model import Model, load_model
+from dvc_codec.codec.model import Model, model_for
 from dvc_codec.codec.p_frame import reconstruct
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
 from dvc_codec.codec.turns import InTurn
@@ -184,7 +184,8 @@ class Decoder:
 
     Args:
         source: the file.
-        model: weights; the shipped ones by default. Raises WrongModel if the file names others.
+        model: weights; by default the shipped ones that the file names. Raises WrongModel if the
+            file names others.
         strict: refuse a damaged file. Else what is damaged is concealed: the last good picture is
             shown again, for as long as the lost ones would have been.
         limits: the largest picture that is decoded.
@@ -206,7 +207,7 @@ class Decoder:
             self._cut = self._reader.read_cut_gop() if not strict else None
             self._plan = gops_of(self._reader, self._cut)
             self._check(source)
-            self._model = model or load_model()
+            self._model = model or model_for(self.header.model_hash)
             self._check_model(source)
         except BaseException:
             self.close()
@@ -418,7 +419,7 @@ def decode_file(
             which.
         sound: write sound, subtitles, tags and chapters too, where ``target`` can hold them.
         limits: the largest picture that is decoded.
-        model: weights; the shipped ones by default.
+        model: weights; by default the shipped ones that the file names.
         progress: called after every frame, with the number of frames to come in all.
 
     Raises:

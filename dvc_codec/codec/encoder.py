@@ -117,7 +117,12 @@ class FrameEncoder:
         return self._predicted_frame(frame, place)
 
     def _intra_frame(self, frame: Frame) -> EncodedFrame:
-        name, data, decoded = encode_for_lambda(frame.picture, self._lagrangian, self._intra)
+        name, data, decoded = encode_for_lambda(
+            frame.picture,
+            self._lagrangian,
+            self._intra,
+            structural=self._codec.network.metric == "ms-ssim",
+        )
         self._pictures.begin(to_planes(decoded))
         self._symbols.begin(decoded.height, decoded.width)
         self._errors = {}

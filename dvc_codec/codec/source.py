@@ -51,7 +51,9 @@ def open_source(
     raw: RawFormat | None = None,
     model: Model | None = None,
 ) -> Source:
-    """As :func:`dvc_codec.video.open_video`; .dvc files too, which ``model`` decodes."""
+    """As :func:`dvc_codec.video.open_video`; .dvc files too, which ``model`` or shipped weights
+    decode.
+    """
     if raw is None and is_dvc(path):
         return DvcSource(Path(path), start, frames, model)
     return open_video(path, start=start, frames=frames, convert=convert, raw=raw)
@@ -74,6 +76,8 @@ class DvcSource:
         if frames is not None and frames < 1:
             raise OutOfRange(f"frames: found {frames}, expected 1 or more")
         self.damaged = 0
+        if model is not None and not _is_of(path, model):
+            model = None
         self._decoder = Decoder(path, model)
         try:
             self.info = self._decoder.info
@@ -105,6 +109,11 @@ class DvcSource:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_of(path: Path, model: Model) -> bool:
+    with Reader(path) as reader:
+        return reader.header.model_hash == model.sha256
 
 
 class DvcCompanions(Companions):

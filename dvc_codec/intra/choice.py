@@ -8,6 +8,8 @@ from dvc_codec.video import Picture, Plane
 
 # Names for the cheapest of all codecs, and how much each of them searches
 EFFORTS = {"auto": 1, "best": 2}
+# For MS-SSIM the best comes first: HEVC takes 14 to 28 % more bits than AV1 tuned for it
+STRUCTURAL = ("av1", "hevc")
 
 
 def lambda_ratio(lam: float) -> float:
@@ -19,7 +21,12 @@ def lambda_ratio(lam: float) -> float:
 
 
 def encode_for_lambda(
-    picture: Picture, lam: float, codec: str = "auto", *, ratio: float | None = None
+    picture: Picture,
+    lam: float,
+    codec: str = "auto",
+    *,
+    ratio: float | None = None,
+    structural: bool = False,
 ) -> tuple[str, bytes, Picture]:
     """Code an I frame for a GOP whose P frames are coded at ``lam``.
 
@@ -29,6 +36,8 @@ def encode_for_lambda(
         codec: a name of the registry, for its quickest search; "auto" to let all of them search
             longer and take the cheapest; "best" to let them search longer still.
         ratio: lambda of the I frame over ``lam``; ``lambda_ratio(lam)`` by default.
+        structural: for MS-SSIM: "auto" and "best" are then the codec that knows it, where it takes
+            the picture.
 
     Returns:
         (name of the codec, payload, the picture that a decoder makes of it).
@@ -37,12 +46,14 @@ def encode_for_lambda(
         raise OutOfRange(f"lambda is {lam}; it must be above 0")
     ratio = lambda_ratio(lam) if ratio is None else ratio
     if codec not in EFFORTS:
-        return _coded(picture, lam * ratio, codec)
-    tried = []
+        return _coded(picture, lam * ratio, codec, structural=structural)
+    tried: list[tuple[str, bytes, Picture]] = []
     refusals: list[Exception] = []
-    for name in names():
+    for name in STRUCTURAL if structural else names():
+        if structural and tried:
+            break
         try:
-            tried.append(_coded(picture, lam * ratio, name, EFFORTS[codec]))
+            tried.append(_coded(picture, lam * ratio, name, EFFORTS[codec], structural))
         except OutOfRange as error:  # SVT-AV1 takes no picture higher than 8704
             refusals.append(error)
     if not tried:
@@ -60,10 +71,11 @@ def cost(picture: Picture, decoded: Picture, size: int, lam: float) -> float:
 
 
 def _coded(
-    picture: Picture, lambda_intra: float, name: str, effort: int = 0
+    picture: Picture, lambda_intra: float, name: str, effort: int = 0, structural: bool = False
 ) -> tuple[str, bytes, Picture]:
     codec = get(name)
-    data = codec.encode(picture, codec.qp_for(lambda_intra), effort)
+    qp = codec.qp_for(lambda_intra, structural)
+    data = codec.encode(picture, qp, effort, structural)
     return name, data, codec.decode(data, picture.width, picture.height)
 
 

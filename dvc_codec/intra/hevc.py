@@ -44,10 +44,10 @@ class Hevc:
     id: ClassVar[int] = 1
     qp_range: ClassVar[range] = range(52)
 
-    def qp_for(self, lambda_intra: float) -> int:
+    def qp_for(self, lambda_intra: float, structural: bool = False) -> int:
         return min(max(round(63.9 - 3.05 * math.log2(lambda_intra)), 0), 51)
 
-    def encode(self, picture: Picture, qp: int, effort: int = 0) -> bytes:
+    def encode(self, picture: Picture, qp: int, effort: int = 0, structural: bool = False) -> bytes:
         check_qp(self.name, qp, self.qp_range)
         stream = encode_still(picture, "libx265", encoder_options(qp, effort))
         slice_ = _lone_slice(stream, *padded_size(picture.width, picture.height))

@@ -30,12 +30,20 @@ class IntraCodec(Protocol):
     def qp_range(self) -> range:
         """The QPs it takes; lower is finer."""
 
-    def qp_for(self, lambda_intra: float) -> int:
-        """The QP with the lowest lambda_intra D + R, on average."""
+    def qp_for(self, lambda_intra: float, structural: bool = False) -> int:
+        """The QP with the lowest lambda_intra D + R, on average; with ``structural`` the one that
+        goes with P frames of that metric.
+        """
 
-    def encode(self, picture: Picture, qp: int, effort: int = 0) -> bytes:
-        """The picture in bytes, complete in themselves but for its size. ``effort`` 1 searches
-        longer for them than 0 does, and 2 longer still.
+    def encode(self, picture: Picture, qp: int, effort: int = 0, structural: bool = False) -> bytes:
+        """The picture in bytes, complete in themselves but for its size.
+
+        Args:
+            picture: what to code.
+            qp: within ``qp_range``.
+            effort: 1 searches longer than 0 does, and 2 longer still.
+            structural: spend them as MS-SSIM wants it, where the codec can; else as the squared
+                error does.
         """
 
     def decode(self, data: bytes, width: int, height: int) -> Picture:

@@ -18,6 +18,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from torch import Tensor
 
+from dvc_codec.networks.config import Metric
 from dvc_codec.networks.planes import Planes
 
 
@@ -71,10 +72,12 @@ class Network(Protocol[R, P]):
     Attributes:
         fast: may compute in bfloat16 where that is quicker; a network may have nothing to gain.
         warp_gradients: let gradients through the motion compensation.
+        metric: what its errors are to be weighed by.
     """
 
     fast: bool
     warp_gradients: bool
+    metric: Metric
 
     def start(self, picture: Planes) -> R:
         """The reference right after an I frame."""

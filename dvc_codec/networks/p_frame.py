@@ -61,8 +61,8 @@ class PFrameNetwork(nn.Module):
         self.compensation_between = Compensation(self.config)
         self.residual = ResidualAutoencoder(self.config)
         self.filter = LoopFilter(self.config)
-        structural = self.config.metric == "ms-ssim"
-        self.structure = StructuralWeights() if structural else None
+        self.metric = self.config.metric
+        self.structure = StructuralWeights() if self.metric == "ms-ssim" else None
 
     def _precision(self, device: torch.device) -> AbstractContextManager[object]:
         return torch.autocast(device.type, torch.bfloat16, enabled=self.fast)

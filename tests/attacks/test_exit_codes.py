@@ -51,7 +51,7 @@ EXPECTED = {
 def weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """The weights that the files name."""
     model = attack_model()
-    monkeypatch.setattr("dvc_codec.cli.decode.ready_model", lambda arguments: model)
+    monkeypatch.setattr("dvc_codec.cli.decode.model_of_source", lambda arguments: model)
     monkeypatch.setattr("dvc_codec.cli.decode.speed_note", lambda model: None)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from dvc_codec.networks.config import Metric
 from dvc_codec.networks.dvc2019.compensation import Compensation, compensate
 from dvc_codec.networks.dvc2019.config import Dvc2019Config
 from dvc_codec.networks.dvc2019.flow import FlowPyramid
@@ -50,6 +51,7 @@ class Dvc2019Network(nn.Module):
         self.config = config or Dvc2019Config()
         self.fast = False
         self.warp_gradients = True
+        self.metric: Metric = "mse"
         self.flow = FlowPyramid(self.config.flow)
         self.motion = MotionAutoencoder(self.config.motion)
         self.compensation = Compensation(self.config.compensation)
