@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from dvc_codec.codec import decoder as file_decoder
 from dvc_codec.codec import encoder as file_encoder
 from dvc_codec.codec.limits import DEFAULT_LIMITS, Limits
-from dvc_codec.codec.model import Model, load_model
+from dvc_codec.codec.model import Model, load_model, weights_file
 from dvc_codec.codec.output import Output, header_of
 from dvc_codec.container import Header, Place
 from dvc_codec.errors import OutOfRange
+from dvc_codec.networks.config import Metric
 from dvc_codec.networks.rate import RATES, lambda_at
 from dvc_codec.video import NO_EXTRAS, Companions, Picture, VideoInfo
 from dvc_codec.video import Frame as TimedPicture
@@ -55,6 +56,7 @@ def encode_file(
     frames: int | None = None,
     convert: bool = False,
     sound: bool = True,
+    metric: Metric = "mse",
     model: Model | None = None,
 ) -> file_encoder.Summary:
     """Encode a video file; :func:`dvc_codec.codec.encoder.encode_file` has more options.
@@ -68,7 +70,8 @@ def encode_file(
         frames: how many to code at most.
         convert: take what is not 8-bit 4:2:0, too.
         sound: carry sound and subtitles over.
-        model: weights; the shipped ones by default.
+        metric: "mse", for PSNR, or "ms-ssim": which of the shipped weights.
+        model: other weights.
 
     Raises:
         dvc_codec.errors.DvcError: its subclasses say what.
@@ -81,7 +84,7 @@ def encode_file(
         frames=frames,
         convert=convert,
         sound=sound,
-        model=model,
+        model=model or load_model(weights_file(metric)),
     )
 
 
@@ -111,7 +114,8 @@ class Encoder:
         quality: 0 to 100.
         gop: longest group of pictures.
         colour: how the samples are to be shown; changes none.
-        model: weights; the shipped ones by default.
+        metric: "mse", for PSNR, or "ms-ssim": which of the shipped weights.
+        model: other weights.
     """
 
     def __init__(
@@ -124,12 +128,13 @@ class Encoder:
         quality: float = 67.0,
         gop: int = 32,
         colour: ColourTags | None = None,
+        metric: Metric = "mse",
         model: Model | None = None,
     ) -> None:
         if not 1 <= gop <= file_encoder.LONGEST_GOP:
             raise OutOfRange(f"GOP of {gop} frames: must be in [1, {file_encoder.LONGEST_GOP}]")
         rate = Fraction(frame_rate)
-        model = model or load_model()
+        model = model or load_model(weights_file(metric))
         lagrangian = lambda_of(quality)
         self._gop, self._count = gop, 0
         self._size = width, height
@@ -219,7 +224,7 @@ class Decoder:
         source: the file.
         strict: refuse a damaged file.
         limits: the largest picture that is decoded.
-        model: weights; the shipped ones by default.
+        model: weights; by default the shipped ones that the file names.
     """
 
     def __init__(

@@ -90,17 +90,12 @@ def test_the_examples_of_the_documents_run(
     document: str, tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every ```python block, in one folder that has an in.mp4."""
-    from dvc_codec.codec import model as shipped
-
     blocks = re.findall(r"```python\n(.*?)```", (REPOSITORY / document).read_text(), re.S)
     assert blocks
     pictures = panned_texture(size=(64, 48), frames=5)
     write_video(tmp_path / "in.mp4", pictures)
     monkeypatch.chdir(tmp_path)
-    loaded = load_model(weights)
-    monkeypatch.setattr(shipped, "load_model", lambda path=None: loaded)
-    for name in ("dvc_codec.codec.encoder", "dvc_codec.codec.decoder", "dvc_codec.api"):
-        monkeypatch.setattr(f"{name}.load_model", lambda path=None: loaded)
+    monkeypatch.setattr("dvc_codec.codec.model.weights_file", lambda metric="mse": weights)
     for block in blocks:
         exec(compile(block, document, "exec"), {})
     assert torch is not None

@@ -196,6 +196,8 @@ def test_parts_that_are_not_there(
         ["encode", "a", "b", "--csv", "a"],
         ["decode", "a", "a"],
         ["decode", "a", "-", "--json"],
+        ["encode", "a", "b", "--metric", "psnr"],
+        ["encode", "a", "b", "--metric", "ms-ssim"],  # and other weights, given below
     ],
     ids=" ".join,
 )

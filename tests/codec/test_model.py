@@ -208,6 +208,14 @@ def test_unknown_networks_are_refused() -> None:
         build("other", {})
     with pytest.raises(ValueError, match="colour"):
         build("dvc", {"colour": 3})
+    with pytest.raises(ValueError, match="metric"):
+        build("dvc", {"metric": "vmaf"})
+
+
+def test_a_configuration_says_its_metric_only_where_it_is_another() -> None:
+    assert "metric" not in describe(build("dvc", {"metric": "mse"}))[1]
+    name, said = describe(build("dvc", {"metric": "ms-ssim", "flow": 8}))
+    assert build(name, said).network.metric == "ms-ssim"
 
 
 def test_a_mistake_of_the_program_is_not_blamed_on_the_weights(
