@@ -14,11 +14,10 @@ from dvc_codec.errors import OutOfRange
 from dvc_codec.networks.config import Metric
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import lagrangian
-from dvc_codec.networks.structure import MS_SSIM_UNIT
+from dvc_codec.networks.structure import MS_SSIM_UNIT, SMALLEST, ms_ssim
 
 # What Measured.values holds, in order
 COLUMNS = ("rd", "motion", "residual", "psnr_warped", "psnr_predicted", "psnr")
-LEAST_FOR_MS_SSIM = 176  # five scales, windows of 11 samples
 MOTION = "motion"  # planes whose name begins like this are motion's
 
 
@@ -53,21 +52,13 @@ def distortion(a: Planes, b: Planes) -> Tensor:
 
 
 def one_minus_ms_ssim(a: Planes, b: Planes) -> Tensor:
-    """1 - MS-SSIM of luma, (B,); needs torchmetrics. Raises OutOfRange below 176 samples wide or
-    high.
-    """
-    if min(a.luma.shape[-2:]) < LEAST_FOR_MS_SSIM:
+    """1 - MS-SSIM of luma, (B,). Raises OutOfRange below 176 samples wide or high."""
+    if min(a.luma.shape[-2:]) < SMALLEST:
         raise OutOfRange(
             f"MS-SSIM of {a.luma.shape[-1]}x{a.luma.shape[-2]}: needs at least "
-            f"{LEAST_FOR_MS_SSIM} samples wide and high"
+            f"{SMALLEST} samples wide and high"
         )
-    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms
-
-    def one(x: Tensor) -> Tensor:
-        return x.float() + 0.5
-
-    values: Tensor = ms(one(a.luma), one(b.luma), data_range=1.0, reduction="none")
-    return 1 - values.reshape(-1)
+    return 1 - ms_ssim(a.luma, b.luma)
 
 
 def structural_distortion(a: Planes, b: Planes) -> Tensor:
