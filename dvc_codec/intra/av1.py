@@ -20,7 +20,7 @@ from dvc_codec.video import Picture
 # Against 4, 1 saves 1.8 to 5.3 % for 3.7 times the time, 0 saves 2.1 to 6.3 % for 6.8 times.
 _PRESETS = ("4", "1", "0")  # by effort
 _OPTIONS = "avif=1:lp=1:aq-mode=0"
-# For MS-SSIM: 4 to 17 % fewer bits at the same MS-SSIM (docs/experiments.md#i-structure)
+# For MS-SSIM: 4 to 17 % fewer bits at the same MS-SSIM (docs/experiments.md#ms-ssim)
 _STRUCTURAL = ":tune=4"
 _QP_AT_ONE, _QP_AT_ONE_STRUCTURAL = 91.4, 97.4  # for lambda_intra of 1
 

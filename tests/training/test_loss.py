@@ -108,7 +108,6 @@ def test_chroma_counts_beside_ms_ssim_of_luma_as_it_does_beside_squared_errors()
 
 def test_ms_ssim_can_be_learned() -> None:
     """The loss has its D, gradients reach what is trained, and steps lower it."""
-    pytest.importorskip("torchmetrics")
     torch.manual_seed(1)
     codec = PFrameCodec()
     first, second = (to_planes(p) for p in panned_texture(size=(192, 192), frames=2))
