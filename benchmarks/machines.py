@@ -71,7 +71,8 @@ class Combination:
         model = load_model(weights, fast=self.arithmetic == "bfloat16")
         if self.arithmetic == "float64":
             torch.set_default_dtype(torch.float64)
-            model.codec.prior.double()
+            for prior in model.codec.priors():
+                prior.double()
         torch.backends.mkldnn.enabled = self.arithmetic != "no oneDNN"  # type: ignore[assignment]
         return model
 

@@ -29,7 +29,7 @@ class Loss:
         prediction: share of the prediction's distortion that is added.
         warp: share of the warped reference's distortion that is added; it reaches what is learned
             only with gradients through the warp.
-        metric: D. "mse": (6 MSE_Y + MSE_U + MSE_V) / 8; "ms-ssim": with (1 - MS-SSIM of Y) / 80 in
+        metric: D. "mse": (6 MSE_Y + MSE_U + MSE_V) / 8; "ms-ssim": with (1 - MS-SSIM of Y) / 30 in
             place of MSE_Y.
         frames: weight of lambda D per P frame of the roll-out, by its number in display order,
             repeated: a hierarchy of qualities. B frames have 1.
