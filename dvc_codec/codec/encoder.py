@@ -156,7 +156,7 @@ class FrameEncoder:
             ),
             rate,
             table_costs(prior, tables),
-            importance=of_frame(*about, errors),
+            importance=of_frame(*about, errors, self._codec.network.metric),
             estimate=False,
         )
         collected = symbols.collect(prior, coded.sent, coded.fine, coded.lifts)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from dvc_codec.container import Place
+from dvc_codec.networks.config import Metric
 from dvc_codec.networks.rate import RATES
 from dvc_codec.networks.residual import CHROMA
 
@@ -33,6 +34,8 @@ BETWEEN_SHIFTS, BETWEEN_TRADES = (-3, -6, -9), (1.2, 0.9, 0.7)
 BALANCE = 4.0  # MSE of luma over that of chroma, from which on chroma counts in full
 LEAST = 0.2  # that chroma counts
 UNKNOWN = 0.6  # while nothing is known: right after an I frame
+# that chroma counts at most; luma's squared errors say little where structure is what matters
+MOST: Mapping[Metric, float] = {"mse": 1.0, "ms-ssim": UNKNOWN}
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ class Importance:
         return self.planes[plane].to(device) * self.frame
 
 
-def of_frame(place: Place, anchors: int, group: int, errors: Errors | None) -> Importance:
+def of_frame(
+    place: Place, anchors: int, group: int, errors: Errors | None, metric: Metric = "mse"
+) -> Importance:
     """Of a P or B frame.
 
     Args:
@@ -60,8 +65,10 @@ def of_frame(place: Place, anchors: int, group: int, errors: Errors | None) -> I
         group: frames that its group is to have.
         errors: mean squared errors of Y, U, V in the frame of its kind before it; None: it is the
             first.
+        metric: that quality is judged by.
     """
-    weights = {CHROMA: torch.tensor(chroma(errors)).repeat_interleave(64).view(1, -1, 1, 1)}
+    of_chroma = torch.tensor(chroma(errors)).clamp(max=MOST[metric])
+    weights = {CHROMA: of_chroma.repeat_interleave(64).view(1, -1, 1, 1)}
     if place.future is not None:
         return Importance(_of_depth(BETWEEN_TRADES, place, anchors), weights)
     if anchors > 1:

@@ -96,7 +96,9 @@ def count_symbols(
                 State(pictures.of(place), memory.past(FrameKind.P), memory.past(FrameKind.B)),
                 rate_of_frame(*about, torch.tensor([rate])),
                 table_costs(prior, tables),
-                importance=of_frame(*about, errors.get(kind, errors.get(FrameKind.P))),
+                importance=of_frame(
+                    *about, errors.get(kind, errors.get(FrameKind.P)), codec.network.metric
+                ),
                 estimate=False,
             )
             collected = symbols.collect(prior, coded.sent, coded.fine, coded.lifts)

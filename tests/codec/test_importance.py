@@ -3,6 +3,7 @@ import pytest
 from dvc_codec.codec import importance
 from dvc_codec.codec.importance import chroma, of_frame, rate_shift
 from dvc_codec.container import Place, group_order
+from dvc_codec.networks.config import Metric
 
 GROUP = 32
 
@@ -72,3 +73,13 @@ def test_u_comes_before_v_in_the_plane(place: Place, anchors: int) -> None:
 def test_planes_that_are_not_named_are_as_important_as_the_frame() -> None:
     first = of_frame(p_frame(1), 1, GROUP, None)
     assert first.of("luma") == first.frame
+
+
+def test_chroma_never_counts_in_full_beside_ms_ssim() -> None:
+    place, clean, noisy = p_frame(3), (40.0, 1.0, 1.0), (40.0, 90.0, 90.0)
+
+    def of_u(errors: tuple[float, float, float], metric: Metric) -> float:
+        return float(of_frame(place, 1, GROUP, errors, metric).planes["chroma"].flatten()[0])
+
+    assert (of_u(clean, "mse"), of_u(clean, "ms-ssim")) == (1.0, pytest.approx(importance.UNKNOWN))
+    assert of_u(noisy, "mse") == of_u(noisy, "ms-ssim") < importance.UNKNOWN
