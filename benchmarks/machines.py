@@ -21,8 +21,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,18 @@ class Combination:
             told["ATEN_CPU_CAPABILITY"] = CAPABILITY[self.isa]
         return told
 
+    @contextmanager
+    def parsing(self) -> Iterator[None]:
+        """Around what is computed to parse: pictures are float32 work everywhere."""
+        import torch
+
+        usual = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64 if self.arithmetic == "float64" else usual)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(usual)
+
     def model(self, weights: Path | None) -> "Model":
         """Weights, ready to be used as this says."""
         import torch
@@ -70,7 +82,6 @@ class Combination:
         torch.set_num_threads(self.threads)
         model = load_model(weights, fast=self.arithmetic == "bfloat16")
         if self.arithmetic == "float64":
-            torch.set_default_dtype(torch.float64)
             for prior in model.codec.priors():
                 prior.double()
         torch.backends.mkldnn.enabled = self.arithmetic != "no oneDNN"  # type: ignore[assignment]
@@ -135,7 +146,8 @@ def look(path: Path, source: str, model: "Model", combination: Combination) -> F
             gop = reader.read_gop(number)
             shown: DisplayOrder[Picture] = DisplayOrder()
             for record, place in zip(gop.frames, places(gop), strict=True):
-                parsed = parser.parse(record, place)
+                with combination.parsing():
+                    parsed = parser.parse(record, place)
                 for name, plane in parsed.symbols.items():
                     symbols.update(name.encode() + plane.int().numpy().tobytes())
                 floats = {name: plane.float() for name, plane in parsed.symbols.items()}
