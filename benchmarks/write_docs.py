@@ -1,6 +1,6 @@
 """docs/benchmarks.md from the results.json of an evaluation: every number in it is made here.
 
-python benchmarks/write_docs.py runs/eval/results.json docs/benchmarks.md
+python benchmarks/write_docs.py runs/eval/results.json docs/benchmarks.md [--measure ms-ssim]
 """
 
 import argparse
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from dvc_codec.errors import CannotWrite, DvcError
+from dvc_codec.evaluation.measures import WEIGHTED, Measure, measure_named
 from dvc_codec.evaluation.results import Results
 from dvc_codec.evaluation.tables import (
     against_anchors,
@@ -34,11 +35,12 @@ ORIGIN = {
 }
 
 
-def document(results: Results) -> str:
-    """The whole page, as markdown."""
+def document(results: Results, measure: Measure = WEIGHTED) -> str:
+    """The whole page, as markdown; curves by a measure."""
     anchors = results.codecs[1:]
     ours = next((n for n, p in enumerate(results.points) if p.codec == OURS), 0)
     run = results.runs[results.run_of[ours]]
+    quality = "weighted PSNR" if measure is WEIGHTED else f"{measure.label} (-10 log10(1 - x))"
     parts = [
         "# Benchmarks",
         "What the weights reach on real files, and the anchors on the same frames (taken over from "
@@ -53,10 +55,10 @@ def document(results: Results) -> str:
     if anchors:
         parts += [
             "## BD-rate",
-            "Percent of bits that dvc-codec needs for the same weighted PSNR (negative is better), "
-            "and dB that it has at the same bits (positive is better). Akima interpolation, over "
-            "what both curves reach; nothing is extrapolated.",
-            against_anchors(results, anchors),
+            f"Percent of bits that dvc-codec needs for the same {quality} (negative is better), "
+            f"and {measure.unit} that it has at the same bits (positive is better). Akima "
+            "interpolation, over what both curves reach; nothing is extrapolated.",
+            against_anchors(results, anchors, measure),
             by_measure(results, anchors),
         ]
     parts += [
@@ -65,10 +67,10 @@ def document(results: Results) -> str:
         "Python. Most bytes resident in any of its processes.",
         speeds_table(results),
         "## Every point",
-        points_table(results, (OURS,)),
+        points_table(results, (OURS,), measure),
     ]
     if anchors:
-        parts.append(points_table(results, anchors))
+        parts.append(points_table(results, anchors, measure))
     parts += [
         "## Repeat it",
         _versions(results),
@@ -98,9 +100,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path, help="results.json of an evaluation")
     parser.add_argument("target", type=Path, help="the file to write")
+    parser.add_argument("--measure", default=WEIGHTED.name, help="what curves are of: ms-ssim, ...")
     given = parser.parse_args()
     try:
-        text = document(Results.load(given.results))
+        text = document(Results.load(given.results), measure_named(given.measure))
         try:
             given.target.write_text(text, encoding="utf-8")
         except OSError as error:

@@ -117,9 +117,11 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.metric:
         arguments.model = weights_given(arguments)
     from dvc_codec.evaluation.engine import run_tasks
+    from dvc_codec.evaluation.measures import WEIGHTED, measure_named
     from dvc_codec.evaluation.provenance import provenance
     from dvc_codec.evaluation.tables import report
 
+    measure = measure_named("ms-ssim") if arguments.metric == "ms-ssim" else WEIGHTED
     tasks = all_tasks(arguments)
     results = opened(arguments)
     if arguments.anchors_from:
@@ -151,7 +153,7 @@ def run(arguments: argparse.Namespace) -> None:
             failed=failed,
             engine=arguments.engine,
         )
-    text = report(results, arguments.anchors)
+    text = report(results, arguments.anchors, measure)
     print(text)
     try:
         (arguments.out / "table.md").write_text(text + "\n")

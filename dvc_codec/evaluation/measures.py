@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dvc_codec.errors import OutOfRange
 from dvc_codec.evaluation.metrics import BEST_PSNR
 from dvc_codec.evaluation.task import Measured
 
@@ -32,7 +33,7 @@ def as_decibels(similarity: float | None) -> float | None:
 
 WEIGHTED = Measure("psnr", "PSNR, Y U V 6:1:1", "dB", lambda point: point.psnr)
 
-MEASURES = (
+MEASURES: tuple[Measure, ...] = (
     WEIGHTED,
     Measure("y", "PSNR, Y", "dB", lambda point: point.y),
     Measure("rgb", "PSNR, RGB BT.709", "dB", lambda point: point.rgb),
@@ -40,3 +41,11 @@ MEASURES = (
     Measure("ms-ssim", "MS-SSIM of Y", "dB", lambda point: as_decibels(point.ms_ssim)),
     Measure("vmaf", "VMAF", "points", lambda point: point.vmaf),
 )
+
+
+def measure_named(name: str) -> Measure:
+    """By its name. Raises OutOfRange for one that is not known."""
+    for measure in MEASURES:
+        if measure.name == name:
+            return measure
+    raise OutOfRange(f"no measure {name!r}; there are {', '.join(m.name for m in MEASURES)}")

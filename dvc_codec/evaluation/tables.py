@@ -5,28 +5,31 @@ from collections.abc import Sequence as Several
 from typing import Any
 
 from dvc_codec.evaluation.bdrate import Curve, Delta, bd_psnr, bd_rate
-from dvc_codec.evaluation.measures import MEASURES
+from dvc_codec.evaluation.measures import MEASURES, WEIGHTED, Measure
 from dvc_codec.evaluation.results import Results
-from dvc_codec.evaluation.task import OURS
+from dvc_codec.evaluation.task import OURS, Measured
 
 _POINT_HEAD = (
     *("sequence", "codec", "point", "bytes", "bits per pixel", "Y dB", "U dB", "V dB"),
-    *("weighted dB", "encode fps", "decode fps"),
+    "weighted dB",
 )
+_SPEED_HEAD = ("encode fps", "decode fps")
 
 
-def report(results: Results, anchors: Several[str]) -> str:
-    """Conditions, every point, and BD-rates against the anchors."""
-    parts = [conditions_of(results), points_table(results, (OURS,))]
+def report(results: Results, anchors: Several[str], measure: Measure = WEIGHTED) -> str:
+    """Conditions, every point, and BD-rates against the anchors by a measure."""
+    parts = [conditions_of(results), points_table(results, (OURS,), measure)]
     if anchors:
-        parts += [points_table(results, anchors), against_anchors(results, anchors)]
+        parts += [points_table(results, anchors, measure)]
+        parts += [against_anchors(results, anchors, measure)]
         parts += [by_measure(results, anchors), speeds_table(results)]
         parts += [commands_list(results, anchors)]
     return "\n\n".join(parts)
 
 
-def points_table(results: Results, codecs: Several[str]) -> str:
-    """One line per sequence, codec and point."""
+def points_table(results: Results, codecs: Several[str], measure: Measure = WEIGHTED) -> str:
+    """One line per sequence, codec and point; another measure beside PSNR where it is asked for."""
+    more = [] if measure is WEIGHTED else [measure]
     rows = [
         (
             point.sequence,
@@ -35,6 +38,7 @@ def points_table(results: Results, codecs: Several[str]) -> str:
             str(point.file_bytes),
             f"{point.bits_per_pixel:.4f}",
             *(f"{value:.2f}" for value in (point.y, point.u, point.v, point.psnr)),
+            *(_value(one, point) for one in more),
             f"{point.encode_fps:.2f}",
             f"{point.decode_fps:.2f}",
         )
@@ -42,17 +46,27 @@ def points_table(results: Results, codecs: Several[str]) -> str:
         for codec in codecs
         for point in results.of(sequence, codec)
     ]
-    return _table(_POINT_HEAD, rows, words=2)
+    head = (*_POINT_HEAD, *(f"{one.label}, {one.unit}" for one in more), *_SPEED_HEAD)
+    return _table(head, rows, words=2)
 
 
-def against_anchors(results: Results, anchors: Several[str]) -> str:
-    """BD-rate and BD-PSNR of our codec against each anchor."""
+def _value(measure: Measure, point: Measured) -> str:
+    value = measure.value(point)
+    return "none" if value is None else f"{value:.2f}"
+
+
+def against_anchors(results: Results, anchors: Several[str], measure: Measure = WEIGHTED) -> str:
+    """BD-rate and BD-PSNR (or what the measure is) of our codec against each anchor."""
 
     def against(anchor: str) -> Callable[[str], tuple[Curve, Curve]]:
-        return lambda name: (results.curve(name, anchor), results.curve(name, OURS))
+        return lambda name: (
+            results.curve(name, anchor, measure),
+            results.curve(name, OURS, measure),
+        )
 
     pairs = {anchor: against(anchor) for anchor in anchors}
-    return _bd_table("dvc-codec against", results.groups, pairs)
+    by = "" if measure is WEIGHTED else f", by {measure.label}"
+    return _bd_table(f"dvc-codec against{by}", results.groups, pairs)
 
 
 def by_measure(results: Results, anchors: Several[str]) -> str:

@@ -1,6 +1,7 @@
 """The whole of it, on a generated video and through real files."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,12 +11,13 @@ from typing import Any
 import pytest
 
 from dvc_codec.cli.main import main
-from dvc_codec.errors import DvcError, UsageError
+from dvc_codec.errors import DvcError, OutOfRange, UsageError
 from dvc_codec.evaluation.engine import run_tasks
+from dvc_codec.evaluation.measures import measure_named
 from dvc_codec.evaluation.metrics import compare_files
 from dvc_codec.evaluation.results import Conditions, Results
 from dvc_codec.evaluation.sequences import Sequence
-from dvc_codec.evaluation.tables import against_anchors, by_measure, compared
+from dvc_codec.evaluation.tables import against_anchors, by_measure, compared, points_table
 from dvc_codec.evaluation.task import OURS, Measured, Task, run_task
 from tests.files import write_video
 from tests.moving import panned_texture
@@ -267,6 +269,21 @@ def test_every_measured_quality_has_its_bd_rate(tmp_path: Path) -> None:
     table = by_measure(results(tmp_path / "r.json", *anchor, *ours), ["x264-veryfast"])
     assert "| MS-SSIM of Y" in table and table.count("-50.0 %") == 3
     assert "VMAF" not in table and "RGB" not in table
+
+
+def test_curves_may_be_of_another_measure_than_psnr(tmp_path: Path) -> None:
+    """At the same bits PSNR is the same, and MS-SSIM that of twice the bits."""
+    points = line("x264-veryfast")
+    anchor = [replace(p, ms_ssim=1 - 0.1 / p.bits_per_pixel) for p in points]
+    ours = [replace(p, codec=OURS, ms_ssim=1 - 0.05 / p.bits_per_pixel) for p in points]
+    made = results(tmp_path / "r.json", *anchor, *ours)
+    measure = measure_named("ms-ssim")
+    assert "-50.0 %" in against_anchors(made, ["x264-veryfast"], measure)
+    assert "-50.0 %" not in against_anchors(made, ["x264-veryfast"])
+    row = points_table(made, [OURS], measure).splitlines()[2]
+    assert f"{-10 * math.log10(0.05 / points[0].bits_per_pixel):.2f}" in row
+    with pytest.raises(OutOfRange, match="vif"):
+        measure_named("vif")
 
 
 def test_two_of_our_versions_are_compared(
