@@ -451,6 +451,7 @@ def main() -> None:
     model = load_model(Path(weights) if weights else None)
     with tempfile.TemporaryDirectory() as name:
         folder = arguments.keep or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
         log = arguments.log or folder / "log.jsonl"
 
         def mutate_both() -> None:
