@@ -184,15 +184,19 @@ class PFrameNetwork(nn.Module):
                 centred(rate_index),
                 residual_scale(rate_index),
             )
-        return Prediction(warped, packed, context, flow)
+        prediction = Prediction(warped, packed, context, flow)
+        if self.structure:
+            steps = self.structure.steps(prediction.picture.luma)
+            return replace(prediction, luma_steps=steps)
+        return prediction
 
     def residual_latents(
         self, current: Planes, prediction: Prediction, rate_index: Tensor
     ) -> dict[str, Latents]:
         """Encoder: "luma" (B, 64, H/8, W/8) and "chroma" (B, 128, H/16, W/16)."""
         luma, chroma = self.residual.analyse(current.minus(prediction.picture), rate_index)
-        if self.structure:
-            luma = luma / self.structure.steps(prediction.picture.luma)
+        if prediction.luma_steps is not None:
+            luma = luma / prediction.luma_steps
         with self._precision(prediction.flow.device):
             luma = luma + self.residual.learned(luma, prediction.context)
         return {LUMA: Latents(luma), CHROMA: Latents(chroma)}
@@ -208,8 +212,8 @@ class PFrameNetwork(nn.Module):
         after it.
         """
         luma, chroma = symbols[LUMA], symbols[CHROMA]
-        if self.structure:
-            luma = luma * self.structure.steps(prediction.picture.luma)
+        if prediction.luma_steps is not None:
+            luma = luma * prediction.luma_steps
         residual = pack(self.residual.synthesise(luma, chroma, rate_index))
         with self._precision(residual.device):
             packed, features = self.filter(

@@ -60,8 +60,9 @@ class Prediction:
     packed: Tensor  # the predicted picture, (B, 24, H/4, W/4)
     context: Context
     flow: Tensor  # to the (past) reference
+    luma_steps: Tensor | None = None  # (B, 64, H/8, W/8), factors; of weights for MS-SSIM
 
     @cached_property
     def picture(self) -> Planes:
-        """The predicted picture; the decoder has no need of it."""
+        """The predicted picture; the decoder of weights for squared errors has no need of it."""
         return unpack(self.packed)

@@ -66,13 +66,22 @@ class StructuralWeights(nn.Module):
 
 def _variance(x: Tensor) -> Tensor:
     """Variance in a Gaussian window around every sample; x: (B, 1, h, w)."""
-    both = torch.cat((x, x * x))
-    edge = WINDOW // 2
-    both = F.pad(both, (edge, edge, edge, edge), mode="replicate")
-    taps = _window().to(x)
-    both = F.conv2d(F.conv2d(both, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
-    mean, square = both.chunk(2)
+    both = F.pad(torch.cat((x, x * x)), (WINDOW // 2,) * 4, mode="replicate")
+    mean, square = _blurred(_blurred(both, -1), -2).chunk(2)
     return (square - mean * mean).clamp(min=0)
+
+
+def _blurred(x: Tensor, dim: int) -> Tensor:
+    """The window along one dimension, where it fits: sums of slices are ten times as fast as a
+    convolution of a single channel.
+    """
+    taps, middle = _window().tolist(), WINDOW // 2
+    left = x.shape[dim] - WINDOW + 1
+    out: Tensor = x.narrow(dim, middle, left) * taps[middle]
+    for k in range(middle):
+        pair = x.narrow(dim, k, left) + x.narrow(dim, WINDOW - 1 - k, left)
+        out.add_(pair, alpha=taps[k])
+    return out
 
 
 def _window() -> Tensor:
