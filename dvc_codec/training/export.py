@@ -4,6 +4,7 @@ python train.py export --checkpoint runs/a/last.ckpt --data DATA --out NAME.safe
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from dvc_codec.codec.registry import build, describe
 from dvc_codec.container import FrameKind, group_order
 from dvc_codec.entropy.tables import ONE, Counts
 from dvc_codec.errors import CannotWrite, OutOfRange, WrongModel
+from dvc_codec.networks.config import Metric
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import ENCODER_TRADE, lambda_at
 from dvc_codec.training.checkpoints import misfit, network_of, read, read_weights
@@ -31,6 +33,10 @@ from dvc_codec.training.validation import cases_of_videos, measure_bytes
 
 MOST_WEIGHT = 1024  # observations that a table starts with, at most (docs/experiments.md#tables)
 
+TRAINED_FOR: Mapping[Metric, str] = {
+    "mse": "PSNR, not for the eye",
+    "ms-ssim": "MS-SSIM of luma; PSNR is a decibel or two lower at the same bits",
+}
 CARD = """# {name}
 
 | | |
@@ -41,7 +47,7 @@ CARD = """# {name}
 | data | `{data}`, {data_sha256} |
 | tables | counted over {clips} training clips |
 | measured | {measured} |
-| meant for | natural video, 8-bit 4:2:0, lambda 64 to 4096; trained for PSNR, not for the eye |
+| meant for | natural video, 8-bit 4:2:0, lambda 64 to 4096; trained for {trained_for} |
 | licence | MIT, as the project |
 
 A .dvc file names its weights by the SHA-256 above and is decoded with no others.
@@ -192,6 +198,7 @@ def main(arguments: list[str] | None = None) -> None:
         sha256=sha256,
         step=kept["step"],
         skipped=kept["skipped"],
+        trained_for=TRAINED_FOR[codec.network.metric],
         parameters=sum(p.numel() for p in codec.parameters()),
         data=given.data or "not said",
         data_sha256=f"SHA-256 of its index {data_hash(given.data)}" if given.data else "",
