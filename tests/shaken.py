@@ -5,6 +5,7 @@ import torch
 
 from dvc_codec.codec.p_frame import PFrameCodec
 from dvc_codec.codec.registry import build
+from dvc_codec.networks.config import Metric
 
 
 def shaken(codec: PFrameCodec) -> PFrameCodec:
@@ -20,11 +21,12 @@ def shaken(codec: PFrameCodec) -> PFrameCodec:
     return codec
 
 
-def narrow() -> PFrameCodec:
+def narrow(metric: Metric = "mse") -> PFrameCodec:
     """A small network whose every layer does something, the same for ever: its weights come from
     numpy's RandomState, whose numbers are frozen.
     """
-    codec = build("dvc", dict.fromkeys(("quarter", "eighth", "sixteenth", "features", "flow"), 4))
+    sizes = dict.fromkeys(("quarter", "eighth", "sixteenth", "features", "flow"), 4)
+    codec = build("dvc", {**sizes, "metric": metric})
     numbers = np.random.RandomState(5)
     with torch.no_grad():
         # B frames' last: those of P frames came before them

@@ -19,13 +19,12 @@ from torch import Tensor, nn
 from dvc_codec.networks.transform import dct_matrix
 
 BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-C1, C2 = 0.01**2, 0.03**2  # of samples in [0, 1]
+C2 = 0.03**2  # of samples in [0, 1]
 WINDOW, SIGMA = 11, 1.5
-SMALLEST = 176  # samples: so that a window fits into the last scale
 BLOCK = 8
 # 1 - MS-SSIM of luma that is as bad as a mean squared error of 1. At the same rates one is 77 to
 # 130 times the other; 30 measured best, by what is then spent on I frames, motion and chroma
-# (docs/experiments.md#ms-ssim)
+# (docs/experiments.md#ms-ssim). Steps depend on it, so files do
 MS_SSIM_UNIT = 30.0
 
 
@@ -75,7 +74,7 @@ def _blurred(x: Tensor, dim: int) -> Tensor:
     """The window along one dimension, where it fits: sums of slices are ten times as fast as a
     convolution of a single channel.
     """
-    taps, middle = _window().tolist(), WINDOW // 2
+    taps, middle = window().tolist(), WINDOW // 2
     left = x.shape[dim] - WINDOW + 1
     out: Tensor = x.narrow(dim, middle, left) * taps[middle]
     for k in range(middle):
@@ -84,7 +83,8 @@ def _blurred(x: Tensor, dim: int) -> Tensor:
     return out
 
 
-def _window() -> Tensor:
+def window() -> Tensor:
+    """The Gaussian, (11,), float64."""
     taps = torch.exp(-((torch.arange(WINDOW) - WINDOW // 2).double() ** 2) / (2 * SIGMA**2))
     return taps / taps.sum()
 
@@ -100,40 +100,8 @@ def _shares() -> Tensor:
     shares = []
     for number, beta in enumerate(BETAS):
         seen = F.avg_pool1d(basis, 2**number)
-        blurred = F.conv1d(seen, _window().view(1, 1, -1), padding=WINDOW - 1)
+        blurred = F.conv1d(seen, window().view(1, 1, -1), padding=WINDOW - 1)
         square, mean = (x.square().sum((1, 2)) for x in (seen, blurred))
         left = square[:, None] * square - mean[:, None] * mean
         shares.append(beta * 4**number * left.flatten())
     return torch.stack(shares).float()
-
-
-def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
-    """MS-SSIM of luma around zero, (B, 1, H, W) each, H and W at least ``SMALLEST``; (B,), with
-    gradient. As torchmetrics has it, which takes five times as long for it: windows lie inside the
-    pictures, but at the last scale, where these go on mirrored.
-    """
-    a, b = a[:, 0].float() + 0.5, b[:, 0].float() + 0.5
-    whole: Tensor | float = 1.0
-    for number, beta in enumerate(BETAS):
-        last = number == len(BETAS) - 1
-        if last:
-            a, b = (F.pad(x, (WINDOW // 2,) * 4, mode="reflect") for x in (a, b))
-        rows, columns = (_windows(size, a.device) for size in a.shape[-2:])
-        maps = torch.stack((a, b, a * a + b * b, a * b))
-        mean_a, mean_b, squares, product = rows @ maps @ columns.t()
-        means, both = mean_a * mean_b, mean_a.square() + mean_b.square()
-        alike = (2 * (product - means) + C2) / (squares - both + C2)
-        if last:
-            alike = alike * (2 * means + C1) / (both + C1)
-        whole = whole * alike.mean((-2, -1)).clamp(min=0) ** beta
-        a, b = (F.avg_pool2d(x, 2) for x in (a, b))
-    assert isinstance(whole, Tensor)
-    return whole
-
-
-def _windows(size: int, device: torch.device) -> Tensor:
-    """(size - 10, size): rows are the windows that lie inside."""
-    place = torch.arange(size, device=device)
-    apart = place - place[: size - WINDOW + 1, None]  # from a window's first sample
-    taps = F.pad(_window().to(device).float(), (0, 1))
-    return taps[torch.where((apart >= 0) & (apart < WINDOW), apart, WINDOW)]

@@ -22,6 +22,7 @@ from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import PFrameCodec
 from dvc_codec.codec.pictures import hash_of
 from dvc_codec.container import Reader, places
+from dvc_codec.networks.config import Metric
 from dvc_codec.video import ColourTags, VideoInfo, open_writer
 from tests.codec.test_sound import film
 from tests.moving import moving_square, noise, panned_texture, scene_cut
@@ -46,6 +47,7 @@ class Golden:
     rate: Fraction = Fraction(25)
     content: str = "texture"
     gop: int = 1
+    metric: Metric = "mse"
 
 
 GOLDEN = (
@@ -81,6 +83,8 @@ GOLDEN = (
     Golden("p-coarse", lagrangian=64, frames=4, gop=4),
     Golden("p-fine", lagrangian=4096, frames=3, gop=4),
     Golden("p-sound", content="film", frames=4, gop=4, intra="auto"),
+    Golden("s-texture", frames=5, gop=32, metric="ms-ssim"),
+    Golden("s-odd", size=(65, 47), frames=3, gop=4, intra="auto", metric="ms-ssim"),
 )
 
 
@@ -89,9 +93,17 @@ def golden_model() -> Model:
     return Model("golden", bytes(range(32)), PFrameCodec())
 
 
-def narrow_model() -> Model:
+def narrow_model(metric: Metric = "mse") -> Model:
     """The weights of the files with P frames."""
-    return Model("narrow", hashlib.sha256(b"dvc-codec narrow 1").digest(), narrow().eval())
+    name = "narrow" if metric == "mse" else f"narrow {metric}"
+    return Model(
+        name, hashlib.sha256(f"dvc-codec {name} 1".encode()).digest(), narrow(metric).eval()
+    )
+
+
+def model_of(golden: Golden) -> Model:
+    """The weights of a file."""
+    return narrow_model(golden.metric) if golden.gop > 1 else golden_model()
 
 
 def make(golden: Golden, folder: Path, model: Model) -> Path:
@@ -179,7 +191,7 @@ def main() -> None:
         with_p = golden.gop > 1
         wanted = golden.name in arguments.names or (arguments.p_frames and with_p)
         if wanted or not (arguments.names or arguments.p_frames):
-            model = narrow_model() if with_p else golden_model()
+            model = model_of(golden)
             path = make(golden, FOLDER, model)
             found[path.name] = decoded(path, model)
     HASHES.write_text(json.dumps(found, indent=1) + "\n")
