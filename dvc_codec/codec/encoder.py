@@ -62,7 +62,7 @@ class Summary:
     file_bytes: int = 0
     seconds: float = 0.0
     bits: dict[str, int] = field(default_factory=dict)
-    frame_psnr: list[float] = field(default_factory=list)  # in coding order
+    psnr_at: dict[int, float] = field(default_factory=dict)  # weighted, by frame time
     last: EncodedFrame | None = None  # the frame just coded, for whoever follows the progress
     converted_from: str | None = None  # the source's pixel format if it is not 8-bit 4:2:0
     interlaced: bool = False  # there were fields, which were deinterlaced
@@ -76,9 +76,14 @@ class Summary:
         return 8 * (self.file_bytes - self.companion_bytes) / max(1, self.pixels)
 
     @property
+    def frame_psnr(self) -> list[float]:
+        """Weighted PSNR of each frame, in display order."""
+        return [psnr for _, psnr in sorted(self.psnr_at.items())]
+
+    @property
     def psnr(self) -> float:
         """Mean over frames of the weighted (6 Y + U + V) / 8 PSNR, in dB."""
-        return float(np.mean(self.frame_psnr)) if self.frame_psnr else float("nan")
+        return float(np.mean([*self.psnr_at.values()])) if self.psnr_at else float("nan")
 
 
 class FrameEncoder:
@@ -319,6 +324,6 @@ def _count(summary: Summary, encoded: EncodedFrame, info: VideoInfo, seconds: fl
     summary.last = encoded
     summary.pixels += info.width * info.height
     summary.seconds = seconds
-    summary.frame_psnr.append(weighted_psnr(encoded.squared_error))
+    summary.psnr_at[encoded.record.pts] = weighted_psnr(encoded.squared_error)
     for part, bits in encoded.bits.items():
         summary.bits[part] = summary.bits.get(part, 0) + bits
