@@ -42,7 +42,7 @@ def document(results: Results, measure: Measure = WEIGHTED) -> str:
     run = results.runs[results.run_of[ours]]
     quality = "weighted PSNR" if measure is WEIGHTED else f"{measure.label} (-10 log10(1 - x))"
     parts = [
-        "# Benchmarks",
+        "# Benchmarks" if measure is WEIGHTED else f"# Benchmarks by {measure.label}",
         "What the weights reach on real files, and the anchors on the same frames (taken over from "
         "an earlier run where the command says `--anchors-from`). Written by "
         "`python benchmarks/write_docs.py` from the results.json of\n\n"

@@ -66,7 +66,8 @@ def against_anchors(results: Results, anchors: Several[str], measure: Measure = 
 
     pairs = {anchor: against(anchor) for anchor in anchors}
     by = "" if measure is WEIGHTED else f", by {measure.label}"
-    return _bd_table(f"dvc-codec against{by}", results.groups, pairs)
+    gain = "BD-PSNR" if measure is WEIGHTED else f"BD, {measure.unit}"
+    return _bd_table(f"dvc-codec against{by}", results.groups, pairs, gain)
 
 
 def by_measure(results: Results, anchors: Several[str]) -> str:
@@ -114,6 +115,7 @@ def _bd_table(
     title: str,
     groups: Mapping[str, Several[str]],
     pairs: dict[str, Callable[[str], tuple[Curve, Curve]]],
+    of_gains: str = "BD-PSNR",
 ) -> str:
     notes: list[str] = []
 
@@ -143,7 +145,7 @@ def _bd_table(
             line += [_mean([gains[name] for name in names], "{:+.2f} dB")]
     head = [title]
     for anchor in pairs:
-        head += [f"{anchor} BD-rate", "of our range", "BD-PSNR"]
+        head += [f"{anchor} BD-rate", "of our range", of_gains]
     table = _table(head, [*rows, *below], words=1)
     return "\n".join([table, "", *(f"- {note}" for note in notes)]).rstrip()
 
