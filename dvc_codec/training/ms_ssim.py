@@ -16,8 +16,8 @@ SMALLEST = 176  # samples: so that a window fits into the last scale
 
 def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
     """MS-SSIM of luma around zero, (B, 1, H, W) each, H and W at least ``SMALLEST``; (B,), with
-    gradient. As torchmetrics has it, which takes five times as long for it: windows lie inside the
-    pictures, but at the last scale, where these go on mirrored.
+    gradient. As torchmetrics has it, which takes two to three times as long for it: windows lie
+    inside the pictures, but at the last scale, where these go on mirrored.
     """
     a, b = a[:, 0].float() + 0.5, b[:, 0].float() + 0.5
     whole: Tensor | float = 1.0
