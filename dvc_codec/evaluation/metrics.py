@@ -14,7 +14,7 @@ import numpy as np
 
 from dvc_codec.errors import DamagedFile, UsageError
 from dvc_codec.evaluation.rgb import bt709_rgb
-from dvc_codec.evaluation.similarity import ms_ssim, ssim
+from dvc_codec.evaluation.similarity import ssim_and_ms_ssim
 from dvc_codec.video import Picture, Plane, open_video
 
 PEAK = 255
@@ -94,11 +94,10 @@ def compare_files(
             if "rgb" in extras:
                 colours = before.info.colour.range
                 more["rgb"].append(rgb_psnr(was.picture, now.picture, colours))
-            if "ssim" in extras:
-                more["ssim"].append(ssim(was.picture.y, now.picture.y))
-            if "ms-ssim" in extras:
-                value = ms_ssim(was.picture.y, now.picture.y)
-                more["ms-ssim"] += [] if value is None else [value]
+            if "ssim" in extras or "ms-ssim" in extras:
+                one, five = ssim_and_ms_ssim(was.picture.y, now.picture.y)
+                more["ssim"] += [one] if "ssim" in extras else []
+                more["ms-ssim"] += [five] if "ms-ssim" in extras and five is not None else []
     return Quality(
         tuple(errors), *size, tuple(more["rgb"]), tuple(more["ssim"]), tuple(more["ms-ssim"])
     )

@@ -1,4 +1,4 @@
-"""How alike two pictures look: SSIM and MS-SSIM of luma (torchmetrics), VMAF (FFmpeg's libvmaf)."""
+"""How alike two pictures look: SSIM and MS-SSIM of luma, VMAF (FFmpeg's libvmaf)."""
 
 import json
 import subprocess
@@ -9,31 +9,23 @@ from torch import Tensor
 
 from dvc_codec.errors import DvcError
 from dvc_codec.evaluation.anchors import ffmpeg
+from dvc_codec.networks import similarity
 from dvc_codec.video import Plane
-
-SMALLEST = 176  # samples of width and height: an 11x11 window at the fifth scale
 
 
 def ssim(a: Plane, b: Plane) -> float:
     """Structural similarity of two planes, 1 where they are equal. Window: Gauss, sigma 1.5."""
-    try:
-        from torchmetrics.functional.image import structural_similarity_index_measure as measure
-    except ImportError as error:
-        raise _missing() from error
-    return _measured(measure(_as_batch(a), _as_batch(b), data_range=255.0))
+    with torch.inference_mode():
+        return float(similarity.ssim(_luma(a), _luma(b)))
 
 
-def ms_ssim(a: Plane, b: Plane) -> float | None:
-    """The same over five scales; None for planes smaller than SMALLEST in either direction."""
-    try:
-        from torchmetrics.functional.image import (
-            multiscale_structural_similarity_index_measure as measure,
-        )
-    except ImportError as error:
-        raise _missing() from error
-    if min(a.shape) < SMALLEST:
-        return None
-    return _measured(measure(_as_batch(a), _as_batch(b), data_range=255.0))
+def ssim_and_ms_ssim(a: Plane, b: Plane) -> tuple[float, float | None]:
+    """The same, and over five scales; that is None for planes that are too small for it."""
+    if min(a.shape) < similarity.SMALLEST:
+        return ssim(a, b), None
+    with torch.inference_mode():
+        one, five = similarity.both(_luma(a), _luma(b))
+    return float(one), float(five)
 
 
 def vmaf(source: Path, decoded: Path, work: Path) -> float:
@@ -59,14 +51,6 @@ def vmaf(source: Path, decoded: Path, work: Path) -> float:
     return float(said["pooled_metrics"]["vmaf"]["mean"])
 
 
-def _as_batch(plane: Plane) -> Tensor:
-    return torch.from_numpy(plane).to(torch.float32)[None, None]
-
-
-def _measured(value: object) -> float:
-    assert isinstance(value, Tensor)
-    return float(value)
-
-
-def _missing() -> DvcError:
-    return DvcError("SSIM needs torchmetrics: pip install 'dvc-codec[eval]'")
+def _luma(plane: Plane) -> Tensor:
+    """(1, 1, H, W), samples around zero."""
+    return torch.from_numpy(plane)[None, None].to(torch.float32) / 255 - 0.5

@@ -14,8 +14,8 @@ from dvc_codec.errors import OutOfRange
 from dvc_codec.networks.config import Metric
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import lagrangian
+from dvc_codec.networks.similarity import SMALLEST, ms_ssim
 from dvc_codec.networks.structure import MS_SSIM_UNIT
-from dvc_codec.training.ms_ssim import SMALLEST, ms_ssim
 
 # What Measured.values holds, in order
 COLUMNS = ("rd", "motion", "residual", "psnr_warped", "psnr_predicted", "psnr")

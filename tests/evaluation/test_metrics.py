@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torchmetrics.functional.image as theirs
 
 from dvc_codec.errors import DamagedFile, DvcError, UsageError
 from dvc_codec.evaluation.anchors import anchor_named, ffmpeg
@@ -97,6 +99,14 @@ def test_extras_are_measured_when_asked_for(tmp_path: Path) -> None:
     assert same.ssim == pytest.approx((1, 1)) and same.ms_ssim == pytest.approx((1, 1))
     for name in ("rgb", "ssim", "ms_ssim"):
         assert np.mean(getattr(worse, name)) < np.mean(getattr(better, name))
+    planes = [torch.from_numpy(p.y)[None, None].float() for p in (far[0], source[0])]
+    assert worse.ssim[0] == pytest.approx(
+        float(theirs.structural_similarity_index_measure(*planes, data_range=255.0)), abs=1e-5
+    )
+    assert worse.ms_ssim[0] == pytest.approx(
+        float(theirs.multiscale_structural_similarity_index_measure(*planes, data_range=255.0)),
+        abs=1e-5,
+    )
     # One level of luma is 1.16 of each colour, rounded: 1 mostly, else 2.
     assert better.rgb[0] == pytest.approx(48.13 - 10 * np.log10(1 + 3 * 0.164), abs=0.2)
     small = write_video(tmp_path / "s.y4m", panned_texture(size=(176, 175), frames=1))
