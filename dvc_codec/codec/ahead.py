@@ -42,7 +42,7 @@ def ahead(
     it in ``contextlib.closing``, or what ``items`` reads may be closed under the thread's hands.
     """
     ready: queue.Queue[object] = queue.Queue(depth)
-    stop = threading.Event()
+    stop, begun = threading.Event(), threading.Event()
 
     def offer(item: object) -> bool:
         while not stop.is_set():
@@ -54,6 +54,9 @@ def ahead(
         return False
 
     def work() -> None:
+        begun.set()
+        if stop.is_set():
+            return
         try:
             for item in items:
                 if not offer(item):
@@ -63,8 +66,8 @@ def ahead(
             offer(_Failed(error))
 
     thread = threading.Thread(target=work, name="ahead", daemon=True)
-    thread.start()
     try:
+        thread.start()  # which waits for the thread, and may be interrupted there
         while (item := _next(ready, waiting)) is not _END:
             if isinstance(item, _Failed):
                 raise item.error
@@ -73,4 +76,5 @@ def ahead(
         stop.set()
         if stopping is not None:
             stopping()
-        thread.join()
+        if begun.is_set():  # else it will find `stop` before it touches anything
+            thread.join()
