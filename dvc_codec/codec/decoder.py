@@ -4,9 +4,12 @@ import bisect
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,9 +17,10 @@ from torch import Tensor
 from dvc_codec.codec import symbols
 from dvc_codec.codec.ahead import ahead
 from dvc_codec.codec.beside import PacketsBeside
+from dvc_codec.codec.crew import Crew, held
 from dvc_codec.codec.damage import GopSpan, Times, gops_of, grey
 from dvc_codec.codec.limits import DEFAULT_LIMITS, Limits
-from dvc_codec.codec.memory import PictureMemory, SymbolMemory
+from dvc_codec.codec.memory import Places, SymbolMemory, reference_of
 from dvc_codec.codec.model import Model, model_for
 from dvc_codec.codec.p_frame import reconstruct
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
@@ -137,31 +141,68 @@ class FrameParser:
         return Parsed(record, place, still)
 
 
+@dataclass(frozen=True)
+class Reconstructed:
+    """A frame's picture, its hash, and what frames after it are predicted from."""
+
+    picture: Picture
+    picture_hash: int
+    reference: Any
+
+
 class FrameDecoder:
-    """Reconstructs what a :class:`FrameParser` read, in the same order."""
+    """Reconstructs what a :class:`FrameParser` read, given in the same order.
 
-    def __init__(self, model: Model, header: Header) -> None:
+    Args:
+        model: weights.
+        header: the file's.
+        crew: who works on several frames at a time; by default they are done one after the other.
+    """
+
+    def __init__(self, model: Model, header: Header, crew: Crew | None = None) -> None:
         self._network, self._prior = model.codec.network, model.codec.prior
-        self._header = header
-        self._memory = PictureMemory(model.codec)
+        self._header, self._crew = header, crew or Crew(1)
+        self._places = Places[Future[Reconstructed]]()
 
-    @torch.inference_mode()
     def decode(self, parsed: Parsed) -> Picture:
         """The frame's picture."""
-        if parsed.still is not None:
-            self._memory.begin(to_planes(parsed.still), parsed.place.number)
-            return parsed.still
-        rate = torch.tensor([parsed.record.rate_index])
+        return self.begin(parsed).result().picture
+
+    def begin(self, parsed: Parsed) -> Future[Reconstructed]:
+        """The same, later."""
+        place = parsed.place
+        if place.past is None:
+            done = self._crew.add(partial(self._still, parsed))
+            self._places.begin(done, place.number)
+        else:
+            needed = self._places.needed(place)
+            done = self._crew.add(
+                partial(self._reconstruct, parsed, tuple(needed)), tuple(needed.values())
+            )
+            self._places.add(place, done)
+        return done
+
+    @torch.inference_mode()
+    def _still(self, parsed: Parsed) -> Reconstructed:
+        assert parsed.still is not None
+        reference = self._network.start(to_planes(parsed.still))
+        return Reconstructed(parsed.still, hash_of(parsed.still), reference)
+
+    @torch.inference_mode()
+    def _reconstruct(
+        self, parsed: Parsed, numbers: tuple[int, ...], *needed: Reconstructed
+    ) -> Reconstructed:
+        known = {n: done.reference for n, done in zip(numbers, needed, strict=True)}
         height, width = self._header.height, self._header.width
         reference = reconstruct(
             self._network,
-            self._memory.of(parsed.place),
+            reference_of(self._network, known, parsed.place),
             parsed.symbols,
-            rate,
+            torch.tensor([parsed.record.rate_index]),
             self._prior.covered(height, width),
         )
-        self._memory.add(parsed.place, reference)
-        return to_picture(reference.picture, height, width)
+        picture = to_picture(reference.picture, height, width)
+        return Reconstructed(picture, hash_of(picture), reference)
 
 
 @dataclass(frozen=True)
@@ -285,12 +326,12 @@ class Decoder:
     def shown(self, first: int = 0, count: int | None = None) -> Generator[Shown]:
         """As :meth:`frames`, and which of them are lost."""
         last = self.frame_count if count is None else min(self.frame_count, first + count)
-        decoder = FrameDecoder(self._model, self.header)
         picture = grey(self.header)
         group: GopSpan | None = None
         turns: InTurn[Shown | int | None] = InTurn()  # by number; None: nobody wants to see it
-        with closing(ahead(self._parsed(first, last))) as all_parsed:
-            for span, number, found in all_parsed:
+        with Crew() as crew, closing(ahead(self._parsed(first, last))) as all_parsed:
+            under_way = held(self._begun(all_parsed, crew, first), crew.ahead)
+            for span, number, found, begun in under_way:
                 if span is not group:
                     group = span
                     turns.begin(span.start)
@@ -298,11 +339,11 @@ class Decoder:
                 item: Shown | int | None = None
                 if isinstance(found, int):  # the time of a lost frame
                     item = found
-                elif not _is_over(found.place, first - span.start):
-                    decoded = decoder.decode(found)
+                elif begun is not None:
+                    decoded = begun.result()
                     if seen:
-                        exact = hash_of(decoded) == found.record.picture_hash
-                        item = Shown(Frame(decoded, found.record.pts), exact)
+                        exact = decoded.picture_hash == found.record.picture_hash
+                        item = Shown(Frame(decoded.picture, found.record.pts), exact)
                 for here, ready in turns.add(number, item) if seen else ():
                     if isinstance(ready, int):
                         ready = Shown(Frame(picture, ready), exact=False, lost=True)
@@ -310,6 +351,17 @@ class Decoder:
                         picture = ready.frame.picture
                         if here >= first:
                             yield ready
+
+    def _begun(
+        self, all_parsed: Iterator[tuple[GopSpan, int, Parsed | int]], crew: Crew, first: int
+    ) -> Iterator[tuple[GopSpan, int, Parsed | int, Future[Reconstructed] | None]]:
+        """The same, and of frames that are needed what they become."""
+        decoder = FrameDecoder(self._model, self.header, crew)
+        for span, number, found in all_parsed:
+            begun = None
+            if isinstance(found, Parsed) and not _is_over(found.place, first - span.start):
+                begun = decoder.begin(found)
+            yield span, number, found, begun
 
     def packets_before(self, number: int) -> list[Packet]:
         """Packets of companion streams that stand before GOP ``number`` of the file's index; its

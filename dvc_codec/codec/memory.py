@@ -3,7 +3,7 @@ needs, and of pictures, which it does not need.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
@@ -12,6 +12,8 @@ from dvc_codec.container import FrameKind, Place
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.networks.interface import Network
 from dvc_codec.networks.planes import Planes
+
+T = TypeVar("T")
 
 
 class SymbolMemory:
@@ -60,29 +62,52 @@ class SymbolMemory:
         self._tables[kind] = tables
 
 
-class PictureMemory:
-    """The references of a group, by their places."""
+class Places(Generic[T]):
+    """What is kept of the frames of a group that others are still predicted from."""
 
-    def __init__(self, codec: PFrameCodec) -> None:
-        self._network = codec.network
-        self._known: dict[int, Any] = {}
+    def __init__(self) -> None:
+        self._known: dict[int, T] = {}
 
-    def begin(self, picture: Planes, number: int = 0) -> None:
+    def begin(self, item: T, number: int = 0) -> None:
         """After an I frame at this position."""
-        self._known = {number: self._network.start(picture)}
+        self._known = {number: item}
 
-    def of(self, place: Place) -> Any:
-        """What the frame of a place is predicted from. KeyError where that was never added."""
-        return reference_of(self._network, self._known, place)
+    def needed(self, place: Place) -> dict[int, T]:
+        """Of the frames that the frame of a place is predicted from. KeyError where one was never
+        added.
+        """
+        assert place.past is not None, "I frames are predicted from nothing"
+        numbers = (place.past,) if place.future is None else (place.past, place.future)
+        return {number: self._known[number] for number in numbers}
 
-    def add(self, place: Place, reference: Any) -> None:
+    def add(self, place: Place, item: T) -> None:
         """After a frame. Coding goes from the past to the future: what lies before what this frame
         was predicted from is not needed again. So however long the gap between two anchors, few are
         known at a time.
         """
         assert place.past is not None, "I frames begin a group"
         self._known = {at: known for at, known in self._known.items() if at >= place.past}
-        self._known[place.number] = reference
+        self._known[place.number] = item
+
+
+class PictureMemory:
+    """The references of a group, by their places."""
+
+    def __init__(self, codec: PFrameCodec) -> None:
+        self._network = codec.network
+        self._places = Places[Any]()
+
+    def begin(self, picture: Planes, number: int = 0) -> None:
+        """After an I frame at this position."""
+        self._places.begin(self._network.start(picture), number)
+
+    def of(self, place: Place) -> Any:
+        """What the frame of a place is predicted from. KeyError where that was never added."""
+        return reference_of(self._network, self._places.needed(place), place)
+
+    def add(self, place: Place, reference: Any) -> None:
+        """After a frame."""
+        self._places.add(place, reference)
 
 
 def reference_of(network: Network[Any, Any], known: Mapping[int, Any], place: Place) -> Any:

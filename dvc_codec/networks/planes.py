@@ -29,6 +29,9 @@ class Planes(NamedTuple):
         return Planes(self.luma - other.luma, self.chroma - other.chroma)
 
     def detach(self) -> "Planes":
+        """Itself where there is no gradient, with all that is kept by its tensors."""
+        if not (self.luma.requires_grad or self.chroma.requires_grad):
+            return self
         return Planes(self.luma.detach(), self.chroma.detach())
 
 

@@ -5,16 +5,32 @@ picture that is read, x first; ``align_corners=True``; positions outside repeat 
 flow is the identity to the bit.
 """
 
+from threading import Lock
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 SAMPLES = 4  # to a pixel, of :func:`quarter_samples`
 QUARTER = (-1, 4, -10, 58, 17, -5, 1, 0)  # /64, of the samples from -3 to 4
 HALF = (-1, 4, -11, 40, 40, -11, 4, -1)
 TAPS = (QUARTER, HALF, QUARTER[::-1])
+MOST_KEPT = 2**26  # bytes of quarter samples that are kept with a picture: those of 1280x720
+
+
+class _Sampled:
+    """A picture's quarter samples, once somebody has asked for them."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.samples: Tensor | None = None
+
+
+# By pictures, for as long as somebody remembers these: several frames are predicted from each
+_sampled = WeakTensorKeyDictionary()
+_sampled_lock = Lock()
 
 
 def warp(
@@ -100,12 +116,24 @@ def fetch(picture: Tensor, grid: Tensor) -> Tensor:
 
 def quarter_samples(picture: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, C, 4H, 4W): sample (4y, 4x) is the picture's (y, x), those between are
-    interpolated, and the border is repeated.
+    interpolated, and the border is repeated. In inference mode those of a picture that is not too
+    large are kept with it; it must not change then.
 
     Source: the luma filters of ITU-T H.265, 8.5.3.3.3.1.
     """
     if torch.is_grad_enabled() and picture.requires_grad:
         return _quarter_samples_with_gradient(picture)
+    if not torch.is_inference_mode_enabled() or SAMPLES**2 * picture.nbytes > MOST_KEPT:
+        return _quarter_samples(picture)
+    with _sampled_lock:
+        kept: _Sampled = _sampled.setdefault(picture, _Sampled())
+    with kept.lock:  # whoever else asks meanwhile waits
+        if kept.samples is None:
+            kept.samples = _quarter_samples(picture)
+        return kept.samples
+
+
+def _quarter_samples(picture: Tensor) -> Tensor:
     b, c, h, w = picture.shape
     whole = picture.new_empty(b, c, SAMPLES * h, SAMPLES * w)
     for x, column in enumerate((picture, *_between(picture, -1))):

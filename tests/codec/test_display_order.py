@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
@@ -10,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from dvc_codec.codec.damage import GopSpan, Times
-from dvc_codec.codec.decoder import Decoder, FrameDecoder, Parsed, Shown, decode_file
+from dvc_codec.codec.decoder import (
+    Decoder,
+    FrameDecoder,
+    Parsed,
+    Reconstructed,
+    Shown,
+    decode_file,
+)
 from dvc_codec.codec.encoder import FrameEncoder, encode_file
 from dvc_codec.codec.look import look_into
 from dvc_codec.codec.model import Model, load_model
@@ -155,13 +163,13 @@ def test_only_what_is_needed_is_reconstructed(
     reconstructed: list[int],
 ) -> None:
     done: list[int] = []
-    own = FrameDecoder.decode
+    own = FrameDecoder.begin
 
-    def decode(self: FrameDecoder, parsed: Parsed) -> Picture:
+    def begin(self: FrameDecoder, parsed: Parsed) -> Future[Reconstructed]:
         done.append(parsed.place.number)
         return own(self, parsed)
 
-    monkeypatch.setattr(FrameDecoder, "decode", decode)
+    monkeypatch.setattr(FrameDecoder, "begin", begin)
     shown_of(coded / "v.dvc", model, first, count)
     assert done == reconstructed
 

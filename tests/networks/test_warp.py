@@ -1,5 +1,8 @@
 """The convention of warping: pixels, x first, align_corners, repeated borders, exact rest."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import Tensor
@@ -178,3 +181,19 @@ def test_overlapped_motion_learns() -> None:
     motion = torch.zeros(2, 2, 4, 4).requires_grad_()
     warp_overlapped(picture(16, 16), motion + 0.1, 4).square().sum().backward()
     assert motion.grad is not None and motion.grad.abs().sum() > 0
+
+
+def test_samples_are_kept_with_their_picture_in_inference_mode_alone() -> None:
+    with torch.inference_mode():
+        one, other = picture(64, 64), picture(64, 64)
+        found = quarter_samples(one)
+        assert quarter_samples(one) is found
+        assert quarter_samples(other) is not found  # equal, but another picture
+        gone = weakref.ref(found)
+    del one, found
+    gc.collect()
+    assert gone() is None
+    changing = picture(64, 64)
+    before = quarter_samples(changing)
+    changing += 1
+    assert torch.allclose(quarter_samples(changing), before + 1, atol=1e-5)

@@ -1,0 +1,102 @@
+"""Work on several frames at a time, each as soon as the frames that it needs are done."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import Any, TypeVar
+
+import torch
+
+T = TypeVar("T")
+LARGEST = 4  # frames at a time; more than four of a group seldom are ready, and memory goes with it
+
+
+class Crew:
+    """Threads that share those that PyTorch was told to use: a frame in each beats all of them in
+    one frame, whose operations are short. With one thread, work is done when it is given.
+
+    Args:
+        threads: None: as PyTorch was told.
+
+    Attributes:
+        size: frames at a time.
+        ahead: frames that should be given before the result of the first is waited for.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._before = torch.get_num_threads()
+        threads = threads or self._before
+        self.size = min(threads, LARGEST)
+        self.ahead = 3 * self.size if self.size > 1 else 0
+        self._pool: ThreadPoolExecutor | None = None
+        if self.size > 1:
+            share = threads // self.size
+            self._pool = ThreadPoolExecutor(
+                self.size, "crew", initializer=torch.set_num_threads, initargs=(share,)
+            )
+
+    def add(self, work: Callable[..., T], needs: Sequence["Future[Any]"] = ()) -> "Future[T]":
+        """What ``work(*results of needs)`` returns or raises, as soon as it can be. What is needed
+        comes from this crew, too.
+        """
+        result: Future[T] = Future()
+        missing, lock = [len(needs)], Lock()
+
+        def begin() -> None:
+            if self._pool is None:
+                run()
+                return
+            try:
+                self._pool.submit(run)
+            except RuntimeError:  # closed: nobody waits for it any more
+                result.cancel()
+
+        def run() -> None:
+            try:
+                result.set_result(work(*(need.result() for need in needs)))
+            except BaseException as error:
+                result.set_exception(error)
+
+        def one_is_done(_: "Future[Any]") -> None:
+            with lock:
+                missing[0] -= 1
+                last = not missing[0]
+            if last:
+                begin()
+
+        if not needs:
+            begin()
+        for need in needs:
+            need.add_done_callback(one_is_done)
+        return result
+
+    def close(self) -> None:
+        """Wait for what is being done; what has not begun never will."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(self._before)  # theirs is the number of new threads, else
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def held(items: Iterator[T], count: int) -> Iterator[T]:
+    """The same items, each only when ``count`` more were made, or no more will be.
+
+    >>> list(held(iter("abc"), 2))
+    ['a', 'b', 'c']
+    """
+    waiting: deque[T] = deque()
+    try:
+        for item in items:
+            waiting.append(item)
+            if len(waiting) > count:
+                yield waiting.popleft()
+    except Exception:
+        yield from waiting  # what came before the error comes before the error
+        raise
+    yield from waiting
