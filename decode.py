@@ -2,7 +2,7 @@
 
 import sys
 
-from dvc_codec.cli.main import main
+from dvc_codec.cli.main import program
 
 if __name__ == "__main__":
-    sys.exit(main(["decode", *sys.argv[1:]]))
+    program(["decode", *sys.argv[1:]])

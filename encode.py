@@ -2,7 +2,7 @@
 
 import sys
 
-from dvc_codec.cli.main import main
+from dvc_codec.cli.main import program
 
 if __name__ == "__main__":
-    sys.exit(main(["encode", *sys.argv[1:]]))
+    program(["encode", *sys.argv[1:]])

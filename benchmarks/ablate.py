@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dvc_codec.codec.encoder import FrameEncoder, weighted_psnr
+from dvc_codec.codec.frame_encoder import FrameEncoder, weighted_psnr
 from dvc_codec.codec.model import Model, load_model, untrained_model
 from dvc_codec.codec.order import MOST_BETWEEN, plan
 from dvc_codec.evaluation.bdrate import bd_rate

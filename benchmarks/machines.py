@@ -131,8 +131,8 @@ class Coded:
 
 def look(path: Path, source: str, model: "Model", combination: Combination) -> Found:
     """Parse and decode a file as ``combination`` does."""
-    from dvc_codec.codec.decoder import FrameDecoder, FrameParser
-    from dvc_codec.codec.encoder import squared_error, weighted_psnr
+    from dvc_codec.codec.frame_decoder import FrameDecoder, FrameParser
+    from dvc_codec.codec.frame_encoder import squared_error, weighted_psnr
     from dvc_codec.codec.order import DisplayOrder
     from dvc_codec.codec.pictures import hash_of
     from dvc_codec.container import Reader, places

@@ -14,10 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from dvc_codec.codec import encoder as encoder_module
-from dvc_codec.codec import p_frame, symbols
-from dvc_codec.codec.decoder import FrameDecoder, FrameParser
-from dvc_codec.codec.encoder import FrameEncoder
+from dvc_codec.codec import frame_encoder, p_frame, symbols
+from dvc_codec.codec.frame_decoder import FrameDecoder, FrameParser
+from dvc_codec.codec.frame_encoder import FrameEncoder
 from dvc_codec.codec.model import Model
 from dvc_codec.container import Header, Reader, group_order, places
 from dvc_codec.video import open_video
@@ -127,7 +126,7 @@ def _median_stages(model: Model, frames: list[Callable[[], object]]) -> dict[str
     watch.watch("loop filter: inverse transform", network, "finish")
     watch.watch("loop filter: network", network.filter, "forward")
     watch.watch("RDO quantisation", p_frame, "_choose_in_steps")
-    watch.watch("entropy coding", encoder_module, "table_costs")
+    watch.watch("entropy coding", frame_encoder, "table_costs")
     watch.watch("entropy coding", symbols, "collect", "write", "read", "adapt")
     each = []
     try:

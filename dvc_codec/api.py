@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dvc_codec.codec import decoder as file_decoder
 from dvc_codec.codec import encoder as file_encoder
+from dvc_codec.codec.frame_encoder import FrameEncoder
 from dvc_codec.codec.limits import DEFAULT_LIMITS, Limits
 from dvc_codec.codec.model import Model, load_model, weights_file
 from dvc_codec.codec.output import Output, header_of
@@ -138,7 +139,7 @@ class Encoder:
         lagrangian = lambda_of(quality)
         self._gop, self._count = gop, 0
         self._size = width, height
-        self._frames = file_encoder.FrameEncoder(model, lagrangian, gop=gop)
+        self._frames = FrameEncoder(model, lagrangian, gop=gop)
         self._companions = Companions("-")
         info = VideoInfo(width, height, rate, 1 / rate, colour=colour or ColourTags())
         header = header_of(

@@ -66,7 +66,7 @@ def run(folder: Path, source: Path, model: Path | None = None) -> None:
 
 def mean_psnr(source: Path, decoded: Path) -> tuple[int, float]:
     """Number of frames in ``decoded``, and their mean PSNR in dB against ``source``'s."""
-    from dvc_codec.codec.encoder import squared_error, weighted_psnr
+    from dvc_codec.codec.frame_encoder import squared_error, weighted_psnr
     from dvc_codec.video import open_video
 
     with open_video(source) as before, open_video(decoded) as after:

@@ -11,7 +11,7 @@ from dvc_codec.cli.options import writable_part
 from dvc_codec.errors import CannotWrite
 
 if TYPE_CHECKING:
-    from dvc_codec.codec.encoder import EncodedFrame
+    from dvc_codec.codec.frame_encoder import EncodedFrame
 
 COLUMNS = (
     "frame",
@@ -60,7 +60,7 @@ class FrameTable:
         self._group.clear()
 
     def _write_line(self, frame: "EncodedFrame") -> None:
-        from dvc_codec.codec.encoder import weighted_psnr
+        from dvc_codec.codec.frame_encoder import weighted_psnr
 
         bits = (frame.bits.get(part, 0) for part in ("intra", "motion", "residual"))
         record = frame.record

@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 from dvc_codec import __version__
 from dvc_codec.cli import (
@@ -48,6 +50,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def program(arguments: Sequence[str] | None = None) -> NoReturn:
+    """:func:`main` as a process. One that is interrupted ends at once: its threads may be in the
+    middle of a frame, and all files are closed or gone by then.
+    """
+    code = main(arguments)
+    if seen():
+        with suppress(OSError):
+            sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def command_line() -> Parser:
     """The whole grammar."""
     parser = Parser(
@@ -80,4 +95,4 @@ def _hush() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

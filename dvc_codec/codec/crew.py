@@ -18,16 +18,17 @@ class Crew:
 
     Args:
         threads: None: as PyTorch was told.
+        most: how many may work at a time.
 
     Attributes:
-        size: frames at a time.
+        size: how many work at a time.
         ahead: frames that should be given before the result of the first is waited for.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, most: int = LARGEST) -> None:
         self._before = torch.get_num_threads()
         threads = threads or self._before
-        self.size = min(threads, LARGEST)
+        self.size = min(threads, most, LARGEST)
         self.ahead = 3 * self.size if self.size > 1 else 0
         self._pool: ThreadPoolExecutor | None = None
         if self.size > 1:
@@ -72,9 +73,11 @@ class Crew:
         return result
 
     def close(self) -> None:
-        """Wait for what is being done; what has not begun never will."""
+        """What has not begun never will; what is being done is not waited for, so that Ctrl-C need
+        not either: it holds all that it uses.
+        """
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+            self._pool.shutdown(wait=False, cancel_futures=True)
             torch.set_num_threads(self._before)  # theirs is the number of new threads, else
 
     def __enter__(self) -> "Crew":

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dvc_codec.codec.block_bits import BLOCK, block_bits
-from dvc_codec.codec.decoder import Decoder, FrameParser, Parsed
-from dvc_codec.codec.encoder import squared_error, weighted_psnr
+from dvc_codec.codec.decoder import Decoder
+from dvc_codec.codec.frame_decoder import FrameParser, Parsed
+from dvc_codec.codec.frame_encoder import squared_error, weighted_psnr
 from dvc_codec.codec.memory import PictureMemory
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import finish

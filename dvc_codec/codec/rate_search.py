@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from dvc_codec.codec.ahead import ahead
-from dvc_codec.codec.encoder import FrameEncoder, weighted_psnr
+from dvc_codec.codec.frame_encoder import FrameEncoder, weighted_psnr
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.order import MOST_BETWEEN, plan
 from dvc_codec.codec.rates import (

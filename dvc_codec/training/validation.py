@@ -174,7 +174,7 @@ def measure_bytes(codec: PFrameCodec, case: Case) -> dict[str, float]:
     """
     if not (present("av") and present("constriction")):
         return {}
-    from dvc_codec.codec.encoder import FrameEncoder
+    from dvc_codec.codec.frame_encoder import FrameEncoder
     from dvc_codec.codec.model import Model
     from dvc_codec.networks.rate import ENCODER_TRADE
     from dvc_codec.video import Frame

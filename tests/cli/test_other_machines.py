@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dvc_codec.cli.demo import mean_psnr
-from dvc_codec.codec.decoder import FrameParser
+from dvc_codec.codec.frame_decoder import FrameParser
 from dvc_codec.codec.model import has_fast_bfloat16, load_model
 from dvc_codec.container import Reader, places
 from tests.files import write_video

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from dvc_codec.codec.block_bits import BLOCK, block_bits
-from dvc_codec.codec.decoder import FrameParser
 from dvc_codec.codec.encoder import encode_file
+from dvc_codec.codec.frame_decoder import FrameParser
 from dvc_codec.codec.model import load_model
 from dvc_codec.container import FrameKind, Reader, places
 from tests.files import write_video

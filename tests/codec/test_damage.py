@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from dvc_codec.codec.decoder import Decoded, Decoder, FrameParser, decode_file
+from dvc_codec.codec.decoder import Decoded, Decoder, decode_file
 from dvc_codec.codec.encoder import encode_file
+from dvc_codec.codec.frame_decoder import FrameParser
 from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.verify import check_bytes, verify_file
 from dvc_codec.container import FULL_SCALE, Reader, places

@@ -11,15 +11,10 @@ from pathlib import Path
 import pytest
 
 from dvc_codec.codec.damage import GopSpan, Times
-from dvc_codec.codec.decoder import (
-    Decoder,
-    FrameDecoder,
-    Parsed,
-    Reconstructed,
-    Shown,
-    decode_file,
-)
-from dvc_codec.codec.encoder import FrameEncoder, encode_file
+from dvc_codec.codec.decoder import Decoder, Shown, decode_file
+from dvc_codec.codec.encoder import encode_file
+from dvc_codec.codec.frame_decoder import FrameDecoder, Parsed, Reconstructed
+from dvc_codec.codec.frame_encoder import FrameEncoder
 from dvc_codec.codec.look import look_into
 from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.output import header_of

@@ -9,7 +9,8 @@ import pytest
 
 from dvc_codec.codec import decoder, encoder
 from dvc_codec.codec.decoder import Decoder, decode_file
-from dvc_codec.codec.encoder import Summary, encode_file, squared_error, weighted_psnr
+from dvc_codec.codec.encoder import Summary, encode_file
+from dvc_codec.codec.frame_encoder import squared_error, weighted_psnr
 from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.order import LIMIT_BETWEEN
 from dvc_codec.codec.registry import build

@@ -99,12 +99,13 @@ def test_the_first_guess_rises_with_the_rate() -> None:
 def test_a_file_has_the_size_that_was_asked_for(
     tmp_path: Path, model: Model, clip: Path, factor: float
 ) -> None:
-    part = Part(clip, gop=20)
-    plain = encode_file(clip, tmp_path / "plain.dvc", lagrangian=512, gop=20, model=model)
+    # six groups: of three, one P frame that costs three times what was foretold is 8 % of the file
+    part = Part(clip, gop=10)
+    plain = encode_file(clip, tmp_path / "plain.dvc", lagrangian=512, gop=10, model=model)
     wanted = round(factor * plain.file_bytes)
     rates, _ = for_bits(part, model, bits_for_size(wanted, part, sound=True))
-    made = encode_file(clip, tmp_path / "v.dvc", gop=20, rates=lambda _: rates, model=model)
-    assert made.file_bytes == pytest.approx(wanted, rel=0.03)
+    made = encode_file(clip, tmp_path / "v.dvc", gop=10, rates=lambda _: rates, model=model)
+    assert made.file_bytes == pytest.approx(wanted, rel=0.05)
 
 
 def test_sound_counts_for_the_size(tmp_path: Path, model: Model) -> None:

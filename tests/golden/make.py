@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from dvc_codec.codec.decoder import Decoder, FrameParser, Parsed
+from dvc_codec.codec.decoder import Decoder
 from dvc_codec.codec.encoder import encode_file
+from dvc_codec.codec.frame_decoder import FrameParser, Parsed
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import PFrameCodec
 from dvc_codec.codec.pictures import hash_of

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dvc_codec.cli.main import main
-from dvc_codec.codec.encoder import squared_error
+from dvc_codec.codec.frame_encoder import squared_error
 from dvc_codec.errors import UnsupportedVideo
 from dvc_codec.video import Picture, open_video
 from tests.moving import panned_texture

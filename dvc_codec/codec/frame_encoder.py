@@ -1,0 +1,137 @@
+"""One picture after the other into frame records."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dvc_codec.codec import symbols
+from dvc_codec.codec.importance import Errors, of_frame, rate_of_frame
+from dvc_codec.codec.memory import PictureMemory, SymbolMemory
+from dvc_codec.codec.model import Model
+from dvc_codec.codec.p_frame import State, code_frame, table_costs
+from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
+from dvc_codec.container import FrameKind, FrameRecord, Place
+from dvc_codec.errors import OutOfRange
+from dvc_codec.intra import encode_for_lambda, get
+from dvc_codec.networks.rate import HIGHEST_LAMBDA, LOWEST_LAMBDA, lambda_at, rate_index
+from dvc_codec.video import Frame, Picture
+
+
+@dataclass(frozen=True)
+class EncodedFrame:
+    """A coded frame and what it cost.
+
+    ``bits`` by part: intra, motion, residual (a dvc2019 model has others).
+    """
+
+    record: FrameRecord
+    picture: Picture
+    bits: dict[str, int]
+    squared_error: tuple[float, float, float]  # mean, per plane
+
+
+class FrameEncoder:
+    """Codes pictures one after the other, from the state that a decoder will have.
+
+    Args:
+        model: weights.
+        lagrangian: lambda in [64, 4096]; raises OutOfRange outside.
+        intra: name of the I-frame codec, "auto" or "best".
+        gop: frames that a group is expected to have.
+    """
+
+    def __init__(self, model: Model, lagrangian: float, intra: str = "auto", gop: int = 32) -> None:
+        if not LOWEST_LAMBDA <= lagrangian <= HIGHEST_LAMBDA:
+            raise OutOfRange(
+                f"lambda {lagrangian:g}: must be in [{LOWEST_LAMBDA:g}, {HIGHEST_LAMBDA:g}]"
+            )
+        self._codec = model.codec
+        self._lagrangian, self._intra, self._gop = lagrangian, intra, gop
+        self._anchors = 1  # frames from the last anchor to the one before it
+        self._errors: dict[FrameKind, Errors] = {}  # of the last frame of each kind
+        self.rate_index = rate_index(lagrangian)
+        self._symbols, self._pictures = SymbolMemory(model.codec), PictureMemory(model.codec)
+
+    @torch.inference_mode()
+    def encode(self, frame: Frame, place: Place, index: int | None = None) -> EncodedFrame:
+        """Code the next frame in coding order.
+
+        ``index`` is the rate index of this group from here on; None stays at the last one. P and B
+        frames are coded around it, see :mod:`dvc_codec.codec.importance`.
+        """
+        if index is not None and index != self.rate_index:
+            self.rate_index, self._lagrangian = index, lambda_at(index)
+        if place.past is None:
+            return self._intra_frame(frame)
+        return self._predicted_frame(frame, place)
+
+    def _intra_frame(self, frame: Frame) -> EncodedFrame:
+        name, data, decoded = encode_for_lambda(
+            frame.picture,
+            self._lagrangian,
+            self._intra,
+            structural=self._codec.network.metric == "ms-ssim",
+        )
+        self._pictures.begin(to_planes(decoded))
+        self._symbols.begin(decoded.height, decoded.width)
+        self._errors = {}
+        record = FrameRecord(
+            FrameKind.I,
+            self.rate_index,
+            frame.pts,
+            (data,),
+            hash_of(decoded),
+            intra_codec=get(name).id,
+        )
+        return EncodedFrame(
+            record, decoded, {"intra": 8 * len(data)}, squared_error(frame.picture, decoded)
+        )
+
+    def _predicted_frame(self, frame: Frame, place: Place) -> EncodedFrame:
+        kind = FrameKind.P if place.future is None else FrameKind.B
+        if kind is FrameKind.P and place.past is not None:
+            self._anchors = place.number - place.past
+        prior, tables = self._codec.prior_of(kind), self._symbols.tables(kind)
+        about = place, self._anchors, self._gop
+        rate = rate_of_frame(*about, torch.tensor([self.rate_index]))
+        errors = self._errors.get(kind, self._errors.get(FrameKind.P))
+        coded = code_frame(
+            self._codec,
+            to_planes(frame.picture),
+            State(
+                self._pictures.of(place),
+                self._symbols.past(FrameKind.P),
+                self._symbols.past(FrameKind.B),
+            ),
+            rate,
+            table_costs(prior, tables),
+            importance=of_frame(*about, errors, self._codec.network.metric),
+            estimate=False,
+        )
+        collected = symbols.collect(prior, coded.sent, coded.fine, coded.lifts)
+        payload, sizes = symbols.write(tables, collected)
+        self._symbols.add(kind, coded.sent, symbols.adapt(tables, collected))
+        self._pictures.add(place, coded.state.reference)
+        height, width = frame.picture.height, frame.picture.width
+        picture = to_picture(coded.state.reference.picture, height, width)
+        record = FrameRecord(kind, int(rate), frame.pts, (payload,), hash_of(picture))
+        motion = sum(bits for name, bits in sizes.items() if name.startswith("motion"))
+        bits = {"motion": motion, "residual": 8 * len(payload) - motion}
+        self._errors[kind] = squared_error(frame.picture, picture)
+        return EncodedFrame(record, picture, bits, self._errors[kind])
+
+
+def squared_error(a: Picture, b: Picture) -> tuple[float, float, float]:
+    """Mean squared error of Y, U, V, in squared 8-bit levels."""
+    y, u, v = (
+        float(np.square(np.subtract(p, q, dtype=np.int16), dtype=np.int32).mean(dtype=np.float64))
+        for p, q in zip(a.planes, b.planes, strict=True)
+    )
+    return y, u, v
+
+
+def weighted_psnr(errors: tuple[float, float, float]) -> float:
+    """(6 Y + U + V) / 8 of the planes' PSNR in dB; a perfect plane counts as 100 dB."""
+    y, u, v = (10 * np.log10(255**2 / e) if e > 0 else 100.0 for e in errors)
+    return float((6 * y + u + v) / 8)
