@@ -74,8 +74,22 @@ def match(
     displacement = torch.tensor(steps, dtype=cost.dtype, device=cost.device)
     cost = cost + penalty * displacement.pow(2).sum(1).view(1, -1, 1, 1)
     lowest = cost.amin(1, keepdim=True)
-    weight = torch.softmax((lowest - cost) / (TEMPERATURE * (lowest + 2e-5)), 1)
-    return flow + torch.einsum("bnhw,nc->bchw", weight, displacement)
+    weight = torch.exp((lowest - cost) / (TEMPERATURE * (lowest + 2e-5)))
+    side = 2 * reach + 1
+    grid = weight.unflatten(1, (side, side))
+    rows, columns = _added_up(grid.unbind(2)), _added_up(grid.unbind(1))
+    mean = [_added_up([x[:, n] * (n - reach) for n in range(side)]) for x in (columns, rows)]
+    return flow + torch.stack(mean, 1) / _added_up(rows.unbind(1))[:, None]
+
+
+def _added_up(parts: Sequence[Tensor]) -> Tensor:
+    """One after the other: what PyTorch's products of matrices and softmax give depends in its last
+    bit on the number of threads, and now and then a decision on that.
+    """
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
 
 
 def _window_means(x: Tensor, window: int, stride: int) -> Tensor:

@@ -21,6 +21,7 @@ CELL = 8  # luma pixels
 SAMPLING = 2  # of every 2x2 pixels one is looked at; rows are staggered
 ROUGHNESS = 0.6  # over lambda: squared error that a squared pixel beside the neighbours is worth
 FAR = (8, 4, 2)  # cells from which neighbours' motion is taken over first
+PARTS = 2**12  # of a pixel, in which motion is summed up
 ROUGHEST = 2.0  # squared pixels beside the neighbours that count; whoever moves apart, may
 
 
@@ -119,9 +120,12 @@ def neighbours(flow: Tensor, distance: int) -> list[Tensor]:
 
 
 def most_common(flow: Tensor) -> Tensor:
-    """Per picture the mean of the flows in the fullest half-pixel bin, everywhere."""
+    """Per picture the mean of the flows in the fullest half-pixel bin, everywhere. Summed up in
+    whole numbers: what floats add up to depends on the number of threads.
+    """
     bins = (flow * 2).round()
     key = (bins[:, 0] * 8192 + bins[:, 1]).flatten(1)
-    members = (key == key.mode(1, keepdim=True).values).to(flow.dtype)
-    mean = torch.einsum("bcn,bn->bc", flow.flatten(2), members) / members.sum(1, keepdim=True)
-    return mean[..., None, None].expand_as(flow)
+    members = key == key.mode(1, keepdim=True).values
+    parts = (flow.flatten(2) * PARTS).round().long() * members[:, None]
+    mean = parts.sum(2) / (PARTS * members.sum(1, keepdim=True))
+    return mean[..., None, None].to(flow.dtype).expand_as(flow)
