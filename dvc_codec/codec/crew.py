@@ -9,7 +9,19 @@ from typing import Any, TypeVar
 import torch
 
 T = TypeVar("T")
+MEMORY = 2**30  # bytes that all who work at a time may take,
+FRAME = 400  # of which a frame's networks take so many for each of its pixels
 LARGEST = 4  # frames at a time; more than four of a group seldom are ready, and memory goes with it
+
+
+def that_fit(pixels: int, beside: float = 0.0) -> int:
+    """How many may work on frames of so many pixels at a time, for their memory's sake, each with
+    so many bytes a pixel beside; one always may.
+
+    >>> that_fit(832 * 480), that_fit(1280 * 720), that_fit(1920 * 1080)
+    (6, 2, 1)
+    """
+    return max(1, int(MEMORY / (pixels * (FRAME + beside))))
 
 
 class Crew:
@@ -43,6 +55,7 @@ class Crew:
         """
         result: Future[T] = Future()
         missing, lock = [len(needs)], Lock()
+        needed = list(needs)  # until it is used: a result would keep itself, by its callbacks
 
         def begin() -> None:
             if self._pool is None:
@@ -55,7 +68,9 @@ class Crew:
 
         def run() -> None:
             try:
-                result.set_result(work(*(need.result() for need in needs)))
+                found = [need.result() for need in needed]
+                needed.clear()
+                result.set_result(work(*found))
             except BaseException as error:
                 result.set_exception(error)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dvc_codec.codec.ahead import ahead
 from dvc_codec.codec.beside import PacketsBeside
-from dvc_codec.codec.crew import Crew, held
+from dvc_codec.codec.crew import Crew, held, that_fit
 from dvc_codec.codec.damage import GopSpan, Times, gops_of, grey
 from dvc_codec.codec.frame_decoder import FrameDecoder, FrameParser, Parsed, Reconstructed
 from dvc_codec.codec.limits import DEFAULT_LIMITS, Limits
@@ -194,7 +194,8 @@ class Decoder:
         picture = grey(self.header)
         group: GopSpan | None = None
         turns: InTurn[Shown | int | None] = InTurn()  # by number; None: nobody wants to see it
-        with Crew() as crew, closing(ahead(self._parsed(first, last))) as all_parsed:
+        most = that_fit(self.header.width * self.header.height)
+        with Crew(most=most) as crew, closing(ahead(self._parsed(first, last))) as all_parsed:
             under_way = held(self._begun(all_parsed, crew, first), crew.ahead)
             for span, number, found, begun in under_way:
                 if span is not group:

@@ -4,14 +4,11 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from queue import Empty, SimpleQueue
 
-from dvc_codec.codec.crew import Crew
+from dvc_codec.codec.crew import Crew, that_fit
 from dvc_codec.codec.frame_encoder import EncodedFrame, FrameEncoder
 from dvc_codec.codec.order import Planned
 
-# Bytes that groups under way may take: an encoder's networks, and pictures that wait for it
-MEMORY = 2**30
-NETWORKS = 400  # bytes for each pixel
-PICTURE = 1.5
+PICTURE = 1.5  # bytes a pixel of those that wait to be coded
 
 Coded = tuple[Planned, EncodedFrame]
 
@@ -24,9 +21,8 @@ def groups_at_a_time(pixels: int, gop: int, frames: int | None) -> int:
     >>> groups_at_a_time(832 * 480, 32, 33), groups_at_a_time(832 * 480, 32, 20)
     (2, 1)
     """
-    fit = int(MEMORY / (pixels * (NETWORKS + gop * PICTURE)))
-    there = fit if frames is None else -(-frames // gop)
-    return max(1, min(fit, there))
+    fit = that_fit(pixels, gop * PICTURE)
+    return fit if frames is None else max(1, min(fit, -(-frames // gop)))
 
 
 class Groups:

@@ -17,7 +17,7 @@ SAMPLES = 4  # to a pixel, of :func:`quarter_samples`
 QUARTER = (-1, 4, -10, 58, 17, -5, 1, 0)  # /64, of the samples from -3 to 4
 HALF = (-1, 4, -11, 40, 40, -11, 4, -1)
 TAPS = (QUARTER, HALF, QUARTER[::-1])
-MOST_KEPT = 2**26  # bytes of quarter samples that are kept with a picture: those of 1280x720
+MOST_KEPT = 40 * 2**20  # bytes of quarter samples that are kept with a plane: luma of 960x576
 
 
 class _Sampled:

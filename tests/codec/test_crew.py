@@ -1,7 +1,9 @@
 """Work on several things at a time, each when what it needs is done."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -81,3 +83,36 @@ def test_held_items_come_before_the_error_after_them() -> None:
     made: list[int] = []
     pulled = held((made.append(n) or n for n in range(9)), 2)
     assert next(pulled) == 0 and made == [0, 1, 2]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_nobody_needs_any_more_is_gone_at_once(threads: int) -> None:
+    """Without waiting for the garbage collector, which does not know how large pictures are."""
+
+    class Large:
+        pass
+
+    def work(*of: Large) -> Large:
+        made = Large()
+        alive.append(weakref.ref(made))
+        return made
+
+    def slow() -> Large:
+        time.sleep(0.05)
+        return work()
+
+    alive: list[weakref.ref[Large]] = []
+    gc.disable()
+    try:
+        with Crew(threads) as crew:
+            last = crew.add(slow)
+            for _ in range(20):  # while the first is not done
+                last = crew.add(work, (last,))
+            last.result()
+            for _ in range(200):  # the thread may be about to let go of what it was given
+                if sum(item() is not None for item in alive) <= 2:
+                    break
+                time.sleep(0.01)
+            assert sum(item() is not None for item in alive) <= 2
+    finally:
+        gc.enable()
