@@ -46,7 +46,7 @@ class Groups:
         if planned.starts:
             self._end_last()
             while len(self._under_way) >= self._crew.size:
-                yield from self._under_way.popleft().rest()
+                yield from self._rest_of_first()
             self._under_way.append(_Group(self._new_encoder()))
             if self._crew.size > 1:
                 self._crew.add(self._under_way[-1].work)
@@ -60,7 +60,11 @@ class Groups:
         """The others."""
         self._end_last()
         while self._under_way:
-            yield from self._under_way.popleft().rest()
+            yield from self._rest_of_first()
+
+    def _rest_of_first(self) -> Iterator[Coded]:
+        yield from self._under_way[0].rest()
+        self._under_way.popleft()  # only now: whoever stops meanwhile stops it, too
 
     def _end_last(self) -> None:
         if self._under_way:

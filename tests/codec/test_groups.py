@@ -1,6 +1,7 @@
 """Groups coded side by side: the same file, whoever codes them."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,3 +123,27 @@ def test_a_run_that_was_stopped_goes_on(
     assert not target.exists()
     summary = encode_file(source, target, gop=GOP, scene_cuts=False, model=model, resume=True)
     assert target.read_bytes() == expected and summary.resumed == 6
+
+
+def test_whoever_stops_stops_all_groups(
+    source: Path, model: Model, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while the first group's last frames are waited for."""
+    own, coded = FrameEncoder.encode, []
+
+    def encode(
+        self: FrameEncoder, frame: Frame, place: Place, index: int | None = None
+    ) -> EncodedFrame:
+        coded.append(frame.pts)
+        if frame.pts:
+            time.sleep(0.3)  # so that all frames are given before the second one is coded
+        return own(self, frame, place, index)
+
+    def full(summary: Summary, info: VideoInfo) -> None:
+        raise DamagedFile("no space left")
+
+    monkeypatch.setattr(FrameEncoder, "encode", encode)
+    with pytest.raises(DamagedFile, match="no space"):
+        encode_file(source, tmp_path / "v.dvc", gop=6, scene_cuts=False, model=model, progress=full)
+    time.sleep(1.5)
+    assert len(coded) <= 2 * threads and not [*tmp_path.iterdir()]
