@@ -22,6 +22,7 @@ import numpy as np
 from dvc_codec.codec.frame_encoder import FrameEncoder, weighted_psnr
 from dvc_codec.codec.model import Model, load_model, untrained_model
 from dvc_codec.codec.order import MOST_BETWEEN, plan
+from dvc_codec.codec.temporal_filter import REACH
 from dvc_codec.evaluation.bdrate import bd_rate
 from dvc_codec.training.export import load_checkpoint
 from dvc_codec.video import open_video
@@ -38,13 +39,19 @@ class Point:
     cost: float  # lambda D + R
 
 
-def measure(model: Model, video: Path, frames: int, lagrangian: float, between: int) -> Point:
-    """Code the first ``frames`` frames as one group, with at most so many B frames in a row."""
+def measure(
+    model: Model, video: Path, frames: int, lagrangian: float, between: int, reach: int
+) -> Point:
+    """Code the first ``frames`` frames as one group, with at most so many B frames in a row, and
+    anchors filtered with frames up to ``reach`` away.
+    """
     encoder = FrameEncoder(model, lagrangian, gop=frames)
     bits, pixels, errors = 0, 0, []
     with open_video(video, frames=frames) as reader:
-        for one in plan(iter(reader), frames, scene_cuts=False, between=between):
-            coded = encoder.encode(one.frame, one.place)
+        for one in plan(
+            iter(reader), frames, scene_cuts=False, between=between, reach=reach if between else 0
+        ):
+            coded = encoder.encode(one.frame, one.place, around=one.around)
             bits += sum(8 * len(payload) for payload in coded.record.payloads)
             pixels += one.frame.picture.y.size
             errors.append(coded.squared_error)
@@ -80,6 +87,7 @@ def main() -> None:
     parser.add_argument("--sequences", default=SEQUENCES, help="name:frames,...")
     parser.add_argument("--lambdas", default="256,512,1024,2048")
     parser.add_argument("--between", type=int, default=MOST_BETWEEN, help="most B frames in a row")
+    parser.add_argument("--no-temporal-filter", action="store_true")
     parser.add_argument("--set", action="append", default=[], metavar="MODULE.NAME=VALUE")
     parser.add_argument("--against", type=Path, help="an earlier --out")
     parser.add_argument("--out", type=Path)
@@ -93,7 +101,12 @@ def main() -> None:
         rows = []
         for lagrangian in given.lambdas.split(","):
             p = measure(
-                model, given.data / f"{name}.mp4", int(frames), float(lagrangian), given.between
+                model,
+                given.data / f"{name}.mp4",
+                int(frames),
+                float(lagrangian),
+                given.between,
+                0 if given.no_temporal_filter else REACH,
             )
             rows.append([p.bits_per_pixel, p.psnr, p.cost])
         results[name] = rows

@@ -79,7 +79,7 @@ def add_to(commands: Commands) -> None:
 
 
 def add_search(parser: Options) -> None:
-    """--metric, --gop, --b-frames, --preset, --intra, --no-scene-cuts."""
+    """--metric, --gop, --b-frames, --preset, --intra, --no-scene-cuts, --no-temporal-filter."""
     add_metric(parser)
     parser.add_argument(
         "--gop", type=int, metavar="N", help="longest group of pictures (default: 32)"
@@ -99,6 +99,12 @@ def add_search(parser: Options) -> None:
     )
     parser.add_argument(
         "--no-scene-cuts", action="store_true", help="start groups every N frames only"
+    )
+    parser.add_argument(
+        "--no-temporal-filter",
+        action="store_true",
+        help="code I and P frames as they are, not averaged along motion with those around them "
+        "(which saves 5 %% and more, most where there is noise; off without B frames)",
     )
 
 
@@ -131,6 +137,7 @@ def run(arguments: argparse.Namespace) -> None:
         frames=frames_wanted(arguments, lambda: source_rate(arguments, raw)),
         intra=arguments.intra or PRESETS[arguments.preset or "medium"],
         scene_cuts=not arguments.no_scene_cuts,
+        temporal_filter=not arguments.no_temporal_filter,
         between=DEFAULT_B_FRAMES if arguments.b_frames is None else arguments.b_frames,
         convert=arguments.convert,
         raw=raw,
@@ -168,6 +175,7 @@ def run(arguments: argparse.Namespace) -> None:
             frames=part.frames,
             intra=part.intra,
             scene_cuts=part.scene_cuts,
+            temporal_filter=part.temporal_filter,
             between=part.between,
             convert=part.convert,
             sound=arguments.sound,

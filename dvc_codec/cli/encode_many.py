@@ -19,7 +19,7 @@ EXAMPLES = """examples:
 # Of encode, under the names they are parsed to; its words are these, with a hyphen
 RATES = ("quality", "target_psnr", "target_bitrate", "target_size")
 VALUES = (*RATES, "gop", "b_frames", "preset", "intra", "metric", "model")
-FLAGS = ("no_scene_cuts", "convert", "no_audio")
+FLAGS = ("no_scene_cuts", "no_temporal_filter", "convert", "no_audio")
 
 
 def add_to(commands: Commands) -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from dvc_codec.video.transcode import Transcoded
 
 RATES = ("lagrangian", "quality", "target_psnr", "target_bitrate", "target_size")
+SEARCH = ("preset", "intra", "no_scene_cuts", "no_temporal_filter")
+
 EXAMPLES = """examples:
   dvc-codec transcode in.dvc out.mp4                  (as decode does)
   dvc-codec transcode in.mp4 out.dvc --quality 40     (as encode does)
@@ -89,7 +91,7 @@ def check_given(arguments: argparse.Namespace, from_dvc: bool, to_dvc: bool) -> 
     only = {
         f"is for making a .dvc file, and OUT is {arguments.target}": (
             to_dvc,
-            (*RATES, "gop", "b_frames", "preset", "intra", "no_scene_cuts", "metric", "model"),
+            (*RATES, "gop", "b_frames", *SEARCH, "metric", "model"),
         ),
         "is for .mkv and .mp4, and OUT is a .dvc file": (not to_dvc, ("video", "crf", "lossy")),
         "is for videos, and IN is a .dvc file": (not from_dvc, ("convert", "raw_size", "raw_rate")),

@@ -17,6 +17,7 @@ from dvc_codec.codec.order import LIMIT_BETWEEN, MOST_BETWEEN, DisplayOrder, pla
 from dvc_codec.codec.output import Output, header_of
 from dvc_codec.codec.rates import ConstantRate, RateControl
 from dvc_codec.codec.source import open_companions, open_source
+from dvc_codec.codec.temporal_filter import REACH
 from dvc_codec.container import FrameKind, ResumedFrame
 from dvc_codec.errors import OutOfRange, UsageError
 from dvc_codec.video import (
@@ -78,6 +79,7 @@ def encode_file(
     intra: str = "auto",
     scene_cuts: bool = True,
     between: int = MOST_BETWEEN,
+    temporal_filter: bool = True,
     convert: bool = False,
     sound: bool = True,
     recon: Path | None = None,
@@ -102,6 +104,8 @@ def encode_file(
         scene_cuts: start a group where the scene changes.
         between: the most B frames in a row, 0 to 7; 0: none, for low delay. Weights that have no
             B frames make none.
+        temporal_filter: average I and P frames with the pictures around them before they are
+            coded, where there are B frames (:mod:`dvc_codec.codec.temporal_filter`).
         convert: take other pixel formats than 8-bit 4:2:0, and deinterlace.
         sound: carry sound, subtitles and attachments over, byte for byte.
         recon: also write what a decoder will output (.y4m, .mkv, ...).
@@ -127,7 +131,7 @@ def encode_file(
     usual = FrameEncoder(model, lagrangian, intra, gop).rate_index
     summary = Summary()
     begun = time.monotonic()
-    asked = gop, start, frames, intra, scene_cuts, between, convert, rates_are
+    asked = gop, start, frames, intra, scene_cuts, between, temporal_filter, convert, rates_are
     settings = f"{lagrangian:g} {' '.join(map(str, asked))}"
     with ExitStack() as stack:
         reader = stack.enter_context(
@@ -150,7 +154,13 @@ def encode_file(
         copy = stack.enter_context(open_writer(recon, info)) if recon else None
         if model.codec.prior_between is None:
             between = 0
-        in_order = plan(iter(reader), gop, scene_cuts=scene_cuts, between=between)
+        in_order = plan(
+            iter(reader),
+            gop,
+            scene_cuts=scene_cuts,
+            between=between,
+            reach=REACH if temporal_filter and between else 0,
+        )
         shown: DisplayOrder[tuple[Picture, int]] = DisplayOrder()
         frames_ahead = stack.enter_context(
             closing(ahead(in_order, waiting=waiting, stopping=reader.stop))

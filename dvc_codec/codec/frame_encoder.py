@@ -1,5 +1,6 @@
 """One picture after the other into frame records."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import State, code_frame, table_costs
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
+from dvc_codec.codec.temporal_filter import Neighbour, filtered
 from dvc_codec.container import FrameKind, FrameRecord, Place
 from dvc_codec.errors import OutOfRange
 from dvc_codec.intra import encode_for_lambda, get
@@ -54,21 +56,31 @@ class FrameEncoder:
         self._symbols, self._pictures = SymbolMemory(model.codec), PictureMemory(model.codec)
 
     @torch.inference_mode()
-    def encode(self, frame: Frame, place: Place, index: int | None = None) -> EncodedFrame:
+    def encode(
+        self,
+        frame: Frame,
+        place: Place,
+        index: int | None = None,
+        around: Sequence[Neighbour] = (),
+    ) -> EncodedFrame:
         """Code the next frame in coding order.
 
-        ``index`` is the rate index of this group from here on; None stays at the last one. P and B
-        frames are coded around it, see :mod:`dvc_codec.codec.importance`.
+        Args:
+            frame: what errors are measured against.
+            place: its place in its group.
+            index: the rate index of this group from here on; None stays at the last one. P and B
+                frames are coded around it, see :mod:`dvc_codec.codec.importance`.
+            around: neighbours that it is to be filtered with before it is coded.
         """
         if index is not None and index != self.rate_index:
             self.rate_index, self._lagrangian = index, lambda_at(index)
         if place.past is None:
-            return self._intra_frame(frame)
-        return self._predicted_frame(frame, place)
+            return self._intra_frame(frame, around)
+        return self._predicted_frame(frame, place, around)
 
-    def _intra_frame(self, frame: Frame) -> EncodedFrame:
+    def _intra_frame(self, frame: Frame, around: Sequence[Neighbour]) -> EncodedFrame:
         name, data, decoded = encode_for_lambda(
-            frame.picture,
+            filtered(frame.picture, around, FrameKind.I, self._lagrangian),
             self._lagrangian,
             self._intra,
             structural=self._codec.network.metric == "ms-ssim",
@@ -88,7 +100,9 @@ class FrameEncoder:
             record, decoded, {"intra": 8 * len(data)}, squared_error(frame.picture, decoded)
         )
 
-    def _predicted_frame(self, frame: Frame, place: Place) -> EncodedFrame:
+    def _predicted_frame(
+        self, frame: Frame, place: Place, around: Sequence[Neighbour]
+    ) -> EncodedFrame:
         kind = FrameKind.P if place.future is None else FrameKind.B
         if kind is FrameKind.P and place.past is not None:
             self._anchors = place.number - place.past
@@ -98,7 +112,7 @@ class FrameEncoder:
         errors = self._errors.get(kind, self._errors.get(FrameKind.P))
         coded = code_frame(
             self._codec,
-            to_planes(frame.picture),
+            to_planes(filtered(frame.picture, around, kind, self._lagrangian)),
             State(
                 self._pictures.of(place),
                 self._symbols.past(FrameKind.P),

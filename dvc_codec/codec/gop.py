@@ -4,6 +4,7 @@ Closed groups of at most N frames; a scene cut starts a new one.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,17 +40,30 @@ class SceneCuts:
         return cut
 
 
+@dataclass(frozen=True)
+class Scheduled:
+    """A frame, whether it starts a group, and the number of its scene."""
+
+    frame: Frame
+    starts: bool
+    scene: int
+
+
 def schedule(
     frames: Iterator[Frame], length: int, *, scene_cuts: bool = True
-) -> Iterator[tuple[bool, Frame]]:
-    """Pair every frame with whether it starts a group of at most ``length`` frames."""
+) -> Iterator[Scheduled]:
+    """Say of every frame whether it starts a group of at most ``length`` frames.
+
+    ``scene_cuts``: whether cuts start groups. Scenes are counted in either case.
+    """
     cuts = SceneCuts()
-    since = length
+    since, scene = length, 0
     for frame in frames:
-        cut = cuts.is_cut(frame.picture) and scene_cuts
-        if cut or since >= length:
+        cut = cuts.is_cut(frame.picture)
+        scene += cut
+        if (cut and scene_cuts) or since >= length:
             since = 0
-        yield since == 0, frame
+        yield Scheduled(frame, since == 0, scene)
         since += 1
 
 

@@ -104,7 +104,8 @@ class _Group:
             return False
         planned, index = item
         try:
-            self._coded.put((planned, self._encoder.encode(planned.frame, planned.place, index)))
+            coded = self._encoder.encode(planned.frame, planned.place, index, planned.around)
+            self._coded.put((planned, coded))
         except BaseException as error:
             self._coded.put(error)
             return False

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from dvc_codec.codec.gop import schedule
+from dvc_codec.codec.gop import Scheduled, schedule
 from dvc_codec.codec.predictability import error_of, half_size, predict
+from dvc_codec.codec.temporal_filter import Neighbour
 from dvc_codec.codec.turns import InTurn
 from dvc_codec.container import Place, middle_out
 from dvc_codec.video import Frame
@@ -30,10 +31,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Planned:
-    """A frame to be coded next, and its place in its group."""
+    """A frame to be coded next, its place in its group, and what is shown around it: an anchor's
+    neighbours in its scene.
+    """
 
     frame: Frame
     place: Place
+    around: tuple[Neighbour, ...] = ()
 
     @property
     def starts(self) -> bool:
@@ -42,7 +46,12 @@ class Planned:
 
 
 def plan(
-    frames: Iterator[Frame], length: int, *, scene_cuts: bool = True, between: int = MOST_BETWEEN
+    frames: Iterator[Frame],
+    length: int,
+    *,
+    scene_cuts: bool = True,
+    between: int = MOST_BETWEEN,
+    reach: int = 0,
 ) -> Iterator[Planned]:
     """Frames in display order -> in coding order.
 
@@ -51,31 +60,65 @@ def plan(
         length: of the longest group.
         scene_cuts: whether a scene cut starts a group, too.
         between: the most B frames between two anchors; 0: none, every frame is coded at once.
+        reach: how many frames to each side anchors have as neighbours; so many are waited for.
     """
-    anchor: Frame | None = None
+    anchor: _Surrounded | None = None
     at = 0  # the last anchor's position
-    waiting: list[Frame] = []
+    waiting: list[_Surrounded] = []
 
     def emit(all_of_it: bool) -> Iterator[Planned]:
         nonlocal anchor, at, waiting
         while waiting and (all_of_it or len(waiting) > between):
             assert anchor is not None
-            distance = anchor_distance([anchor, *waiting], between)
-            anchor, frames = waiting[distance - 1], waiting
-            yield Planned(anchor, Place(at + distance, at))
+            distance = anchor_distance([one.frame for one in (anchor, *waiting)], between)
+            anchor, group = waiting[distance - 1], waiting
+            yield Planned(anchor.frame, Place(at + distance, at), anchor.around)
             for place in middle_out(at, at + distance):
-                yield Planned(frames[place.number - at - 1], place)
+                yield Planned(group[place.number - at - 1].frame, place)
             at, waiting = at + distance, waiting[distance:]
 
-    for starts, frame in schedule(frames, length, scene_cuts=scene_cuts):
-        if starts:
+    for one in _surrounded(schedule(frames, length, scene_cuts=scene_cuts), reach):
+        if one.starts:
             yield from emit(True)
-            anchor, at = frame, 0
-            yield Planned(frame, Place(0))
+            anchor, at = one, 0
+            yield Planned(one.frame, Place(0), one.around)
         else:
-            waiting.append(frame)
+            waiting.append(one)
             yield from emit(False)
     yield from emit(True)
+
+
+@dataclass(frozen=True)
+class _Surrounded:
+    frame: Frame
+    starts: bool
+    around: tuple[Neighbour, ...]
+
+
+def _surrounded(scheduled: Iterator[Scheduled], reach: int) -> Iterator[_Surrounded]:
+    """Frames with their neighbours up to ``reach`` away, each as soon as these are there."""
+    seen: list[Scheduled] = []
+    at = 0  # among those seen, of the next to give
+
+    def next_one() -> _Surrounded:
+        one = seen[at]
+        around = (
+            Neighbour(other.frame.picture, n - at)
+            for n, other in enumerate(seen)
+            if 0 < abs(n - at) <= reach and other.scene == one.scene
+        )
+        return _Surrounded(one.frame, one.starts, tuple(around))
+
+    for one in scheduled:
+        seen.append(one)
+        if len(seen) > at + reach:
+            yield next_one()
+            at += 1
+            if at > reach:
+                seen, at = seen[1:], at - 1
+    while at < len(seen):
+        yield next_one()
+        at += 1
 
 
 class DisplayOrder(Generic[T]):

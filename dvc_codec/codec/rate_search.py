@@ -26,6 +26,7 @@ from dvc_codec.codec.rates import (
     first_guess,
 )
 from dvc_codec.codec.source import open_companions, open_source
+from dvc_codec.codec.temporal_filter import REACH
 from dvc_codec.errors import OutOfRange
 from dvc_codec.networks.rate import RATES, lambda_at
 from dvc_codec.video import RawFormat, VideoInfo
@@ -51,6 +52,7 @@ class Part:
     intra: str = "auto"
     scene_cuts: bool = True
     between: int = MOST_BETWEEN
+    temporal_filter: bool = True
     convert: bool = False
     raw: RawFormat | None = None
 
@@ -199,7 +201,13 @@ def _try(
         trial = Trial(index, reader.info)
         encoder = FrameEncoder(model, lambda_at(index), part.intra, part.gop)
         between = part.between if model.codec.prior_between else 0
-        planned = plan(iter(reader), part.gop, scene_cuts=part.scene_cuts, between=between)
+        planned = plan(
+            iter(reader),
+            part.gop,
+            scene_cuts=part.scene_cuts,
+            between=between,
+            reach=REACH if part.temporal_filter and between else 0,
+        )
         total = reader.info.frame_count
         every = 1
         if groups is not None and total is not None:
@@ -211,7 +219,7 @@ def _try(
                 done += 1
                 if (trial.gops - 1) % every:
                     continue
-                coded = encoder.encode(one.frame, one.place, index)
+                coded = encoder.encode(one.frame, one.place, index, one.around)
                 trial.bits.append(sum(coded.bits.values()))
                 trial.psnr.append(weighted_psnr(coded.squared_error))
                 if follow:

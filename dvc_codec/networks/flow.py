@@ -14,9 +14,7 @@ from torch import Tensor, nn
 
 from dvc_codec.networks.blocks import activate, conv
 from dvc_codec.networks.propagation import CELL, Propagation
-from dvc_codec.networks.warp import enlarge, quarter_samples, smooth, warp
-
-GRID = 4  # luma pixels per flow cell; flow values are in cells
+from dvc_codec.networks.warp import GRID, enlarge, quarter_samples, smooth, warp
 
 
 class Level(NamedTuple):

@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dvc_codec.networks.flow import GRID, FlowEstimator
+from dvc_codec.networks.flow import FlowEstimator
 from dvc_codec.networks.interface import Latents, LatentsOfPlanes
 from dvc_codec.networks.motion import BLOCK, MotionAutoencoder
 from dvc_codec.networks.rate import lagrangian, residual_scale
-from dvc_codec.networks.warp import warp_overlapped
+from dvc_codec.networks.warp import GRID, warp_overlapped
 
 # planes of symbols, in coding order; B frames have motion back, to the picture that is shown later
 MOTION, MOTION_DETAIL = "motion", "motion_detail"

@@ -13,7 +13,6 @@ decided here.
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from dvc_codec.networks.blocks import plain
 from dvc_codec.networks.compensation import Compensation
 from dvc_codec.networks.config import PFrameConfig
-from dvc_codec.networks.flow import GRID, FlowEstimator
+from dvc_codec.networks.flow import FlowEstimator
 from dvc_codec.networks.interface import Latents, LatentsOfPlanes
 from dvc_codec.networks.motion import MotionAutoencoder
 from dvc_codec.networks.motion_search import (
@@ -36,7 +35,7 @@ from dvc_codec.networks.rate import centred, residual_scale
 from dvc_codec.networks.reference import Between, Prediction, Reference
 from dvc_codec.networks.residual import CHROMA, LUMA, LoopFilter, ResidualAutoencoder
 from dvc_codec.networks.structure import StructuralWeights
-from dvc_codec.networks.warp import enlarge, smooth, warp, warp_overlapped
+from dvc_codec.networks.warp import compensate, smooth, warp
 
 
 class PFrameNetwork(nn.Module):
@@ -128,9 +127,9 @@ class PFrameNetwork(nn.Module):
             flow = flow.detach()
             pictures = reference.picture.detach(), reference.older.detach(), reference.flow.detach()
             reference = replace(reference, picture=pictures[0], older=pictures[1], flow=pictures[2])
-        warped = _compensate(reference.picture, flow, "overlapped")
+        warped = compensate(reference.picture, flow, "overlapped")
         # the motion of the frame before, fetched along this one: where the pixel was two frames ago
-        older = _compensate(reference.older, flow + warp(reference.flow, flow), "bilinear")
+        older = compensate(reference.older, flow + warp(reference.flow, flow), "bilinear")
         features = warp(reference.features, flow)
         still = reference.picture
         return self._corrected(self.compensation, warped, older, still, features, flow, rate_index)
@@ -153,8 +152,8 @@ class PFrameNetwork(nn.Module):
         if not self.warp_gradients:
             flow, back = flow.detach(), back.detach()
             past, future = past.detach(), future.detach()
-        earlier = _compensate(past, flow, "overlapped")
-        later = _compensate(future, back, "overlapped")
+        earlier = compensate(past, flow, "overlapped")
+        later = compensate(future, back, "overlapped")
         mean = Planes(*((a + b) / 2 for a, b in zip(earlier, later, strict=True)))
         features = warp(reference.past.features, flow)
         return self._corrected(
@@ -227,16 +226,3 @@ class PFrameNetwork(nn.Module):
         one = rate_index.new_ones(len(picture.luma), 1, 1, 1, dtype=torch.float32)
         span = one * reference.to_past if isinstance(reference, Between) else reference.distance
         return Reference(picture, reference.picture, prediction.flow, plain(features), span, one)
-
-
-def _compensate(picture: Planes, flow: Tensor, mode: Literal["bilinear", "overlapped"]) -> Planes:
-    """Warp luma at full and chroma at half size by a flow on the 1/4 grid. Overlapped: luma along
-    the motion of all cells around (docs/experiments.md#overlapped), chroma sharply.
-    """
-    half = GRID // 2  # the chroma planes' grid is half of luma's
-    along = enlarge(flow, half)
-    if mode == "overlapped":
-        luma = warp_overlapped(picture.luma, flow, GRID)
-        return Planes(luma, warp(picture.chroma, along, "sharp", half))
-    luma = warp(picture.luma, enlarge(flow, GRID), mode, GRID)
-    return Planes(luma, warp(picture.chroma, along, mode, half))

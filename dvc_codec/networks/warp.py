@@ -13,6 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from dvc_codec.networks.planes import Planes
+
+GRID = 4  # luma pixels per cell of the flow that frames are coded with
 SAMPLES = 4  # to a pixel, of :func:`quarter_samples`
 QUARTER = (-1, 4, -10, 58, 17, -5, 1, 0)  # /64, of the samples from -3 to 4
 HALF = (-1, 4, -11, 40, 40, -11, 4, -1)
@@ -98,6 +101,21 @@ def warp_overlapped(picture: Tensor, flow: Tensor, cell: int) -> Tensor:
             idle = (motion == 0).all(1, keepdim=True) & idle
     assert isinstance(moved, Tensor) and isinstance(idle, Tensor)
     return _keep_idle(picture, moved, idle)
+
+
+def compensate(picture: Planes, flow: Tensor, mode: Literal["bilinear", "overlapped"]) -> Planes:
+    """Warp luma at full and chroma at half size by (B, 2, H/4, W/4) flow in cells of that grid.
+
+    "overlapped": luma along the motion of all cells around (:func:`warp_overlapped`), chroma
+    sharply.
+    """
+    half = GRID // 2  # the chroma planes' grid is half of luma's
+    along = enlarge(flow, half)
+    if mode == "overlapped":
+        luma = warp_overlapped(picture.luma, flow, GRID)
+        return Planes(luma, warp(picture.chroma, along, "sharp", half))
+    luma = warp(picture.luma, enlarge(flow, GRID), mode, GRID)
+    return Planes(luma, warp(picture.chroma, along, mode, half))
 
 
 def _keep_idle(picture: Tensor, moved: Tensor, idle: Tensor) -> Tensor:

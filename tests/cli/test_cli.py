@@ -306,7 +306,7 @@ def test_help_has_examples(name: str, capfd: pytest.CaptureFixture[str]) -> None
         ["--lambda", "256.5", "--gop", "12", "--b-frames", "0", "--intra", "av1"],
         ["--target-bitrate", "1.5M", "--preset", "fast", "--convert", "--no-scene-cuts"],
         ["--target-size", "25M", "--model", "other.safetensors"],
-        ["--quality", "40", "--no-audio"],
+        ["--quality", "40", "--no-audio", "--no-temporal-filter"],
     ],
 )
 def test_each_of_many_is_coded_as_encode_is_told(words: list[str]) -> None:

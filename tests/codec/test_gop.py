@@ -15,7 +15,7 @@ def starts_of(pictures: list[Picture], length: int, *, scene_cuts: bool = True) 
     """Numbers of the frames that start a group."""
     frames = (Frame(picture, pts) for pts, picture in enumerate(pictures))
     scheduled = schedule(frames, length, scene_cuts=scene_cuts)
-    return [number for number, (starts, _) in enumerate(scheduled) if starts]
+    return [number for number, one in enumerate(scheduled) if one.starts]
 
 
 def faded(pictures: list[Picture]) -> list[Picture]:
@@ -44,6 +44,13 @@ def test_a_scene_cut_starts_a_group_and_the_count_anew() -> None:
 
 def test_scene_cuts_can_be_ignored() -> None:
     assert starts_of(two_scenes(frames=12, at=5), 100, scene_cuts=False) == [0]
+
+
+@pytest.mark.parametrize("scene_cuts", [False, True])
+def test_scenes_are_counted_in_any_case(scene_cuts: bool) -> None:
+    frames = (Frame(picture, pts) for pts, picture in enumerate(2 * two_scenes(frames=8, at=4)))
+    found = [one.scene for one in schedule(frames, 3, scene_cuts=scene_cuts)]
+    assert found == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
 
 
 def test_several_cuts_are_all_found() -> None:
@@ -78,8 +85,8 @@ def test_frames_are_passed_on_one_by_one() -> None:
             taken.append(pts)
             yield Frame(picture, pts)
 
-    for number, (_, frame) in enumerate(schedule(source(), 8)):
-        assert frame.pts == number
+    for number, one in enumerate(schedule(source(), 8)):
+        assert one.frame.pts == number
         assert taken == list(range(number + 1))
 
 

@@ -136,8 +136,9 @@ def test_display_order_comes_back_as_early_as_can_be(
     assert out == list(range(count))
 
 
+@pytest.mark.parametrize("reach", [0, 1, 3])
 @pytest.mark.parametrize("between", [0, 1, 3, 7])
-def test_no_more_frames_are_waited_for_than_asked_for(between: int) -> None:
+def test_no_more_frames_are_waited_for_than_asked_for(between: int, reach: int) -> None:
     taken = []
 
     def source() -> Iterator[Frame]:
@@ -147,9 +148,36 @@ def test_no_more_frames_are_waited_for_than_asked_for(between: int) -> None:
 
     shown: DisplayOrder[int] = DisplayOrder()
     out = 0
-    for one in plan(source(), 30, between=between):
-        assert len(taken) - out <= between + 1 + (out > 0)
+    for one in plan(source(), 30, between=between, reach=reach):
+        assert len(taken) - out <= between + 1 + (out > 0) + reach
         out += len(shown.add(one.place, one.frame.pts))
+
+
+@quick
+@given(st.integers(1, 20), st.integers(1, 9), st.integers(0, 3), st.integers(0, 4))
+def test_anchors_alone_have_neighbours_all_that_are_near(
+    count: int, length: int, between: int, reach: int
+) -> None:
+    """Those in the groups before and after, too."""
+    pictures = [Picture(*(plane.copy() for plane in GREY.planes)) for _ in range(count)]
+    numbers = {id(picture): number for number, picture in enumerate(pictures)}
+    frames = (Frame(picture, pts) for pts, picture in enumerate(pictures))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(order, "half_size", lambda picture: 0.0)
+        for one in plan(frames, length, between=between, reach=reach):
+            found = {numbers[id(n.picture)]: n.away for n in one.around}
+            near = range(one.frame.pts - reach, one.frame.pts + reach + 1)
+            wanted = {n: n - one.frame.pts for n in near if 0 <= n < count}
+            wanted.pop(one.frame.pts, None)
+            assert found == (wanted if one.place.future is None else {})
+
+
+@pytest.mark.parametrize("cuts", [False, True])
+def test_no_neighbour_is_of_another_scene(cuts: bool) -> None:
+    frames = (Frame(p, pts) for pts, p in enumerate(two_scenes(frames=12, at=6)))
+    for one in plan(frames, 100, scene_cuts=cuts, between=3, reach=3):
+        shown = one.frame.pts
+        assert all((shown + n.away < 6) == (shown < 6) for n in one.around)
 
 
 @pytest.mark.parametrize("between", range(LIMIT_BETWEEN + 1))
