@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -77,12 +78,10 @@ def test_several_groups_are_under_way(
     """Threads wait for each other at their first I frames: they would for ever, were it one."""
     together, own, met = threading.Barrier(threads, timeout=60), FrameEncoder.encode, []
 
-    def encode(
-        self: FrameEncoder, frame: Frame, place: Place, index: int | None = None
-    ) -> EncodedFrame:
+    def encode(self: FrameEncoder, frame: Frame, place: Place, *rest: Any) -> EncodedFrame:
         if place.past is None and len(met) < threads:
             met.append(together.wait())
-        return own(self, frame, place, index)
+        return own(self, frame, place, *rest)
 
     monkeypatch.setattr(FrameEncoder, "encode", encode)
     encode_file(source, tmp_path / "v.dvc", gop=GOP, scene_cuts=False, model=model)
@@ -94,12 +93,10 @@ def test_an_error_in_a_group_is_the_encoder_s(
 ) -> None:
     own = FrameEncoder.encode
 
-    def encode(
-        self: FrameEncoder, frame: Frame, place: Place, index: int | None = None
-    ) -> EncodedFrame:
+    def encode(self: FrameEncoder, frame: Frame, place: Place, *rest: Any) -> EncodedFrame:
         if frame.pts == 4:
             raise DamagedFile("frame 4")
-        return own(self, frame, place, index)
+        return own(self, frame, place, *rest)
 
     monkeypatch.setattr(FrameEncoder, "encode", encode)
     with pytest.raises(DamagedFile, match="frame 4"):
@@ -131,13 +128,11 @@ def test_whoever_stops_stops_all_groups(
     """Also while the first group's last frames are waited for."""
     own, coded = FrameEncoder.encode, []
 
-    def encode(
-        self: FrameEncoder, frame: Frame, place: Place, index: int | None = None
-    ) -> EncodedFrame:
+    def encode(self: FrameEncoder, frame: Frame, place: Place, *rest: Any) -> EncodedFrame:
         coded.append(frame.pts)
         if frame.pts:
             time.sleep(0.3)  # so that all frames are given before the second one is coded
-        return own(self, frame, place, index)
+        return own(self, frame, place, *rest)
 
     def full(summary: Summary, info: VideoInfo) -> None:
         raise DamagedFile("no space left")
