@@ -1,9 +1,9 @@
 """``vvc``: one intra picture by VVenC, decoded by FFmpeg's own VVC decoder.
 
-It is coded in 10 bits, which costs nothing and saves rounding errors, and rounded to 8 when it is
-decoded. As with ``hevc`` the parameter sets are the same for all our pictures, but for the size and
-what the effort switches on; a payload is a byte that says which, the adaptation parameter sets (the
-picture's own loop filters) and the slice. docs/format.md has the bits.
+It is coded in 10 bits, as VVenC does anyway, and rounded to 8 when it is decoded. As with ``hevc``
+the parameter sets are the same for all our pictures, but for the size and what the effort switches
+on; a payload is a byte that says which, the adaptation parameter sets (the picture's own loop
+filters) and the slice. docs/format.md has the bits.
 """
 
 import math
@@ -24,7 +24,7 @@ OWN_SETS = 0  # sequence and picture parameter set follow
 _PRESETS = (("fast", ""), ("medium", "MaxMTTDepthI=1"), ("medium", ""))
 
 # NAL unit headers: layer 0, type, temporal layer 0
-_SPS_HEADER, _PPS_HEADER, _SLICE_HEADER = b"\x00\x79", b"\x00\x81", b"\x00\x41"  # IDR_N_LP
+_SLICE_HEADER = b"\x00\x41"  # IDR_N_LP
 _APS_HEADERS = (b"\x00\x89", b"\x00\x91")  # before and after the slice it is for
 _DELIMITER_HEADER = b"\x00\xa1"  # says where a picture starts; nobody needs it
 
@@ -94,14 +94,15 @@ def _units(data: bytes, width: int, height: int) -> list[bytes]:
     if form == OWN_SETS:
         sps, rest = _taken(rest)
         pps, rest = _taken(rest)
-        # FFmpeg takes memory for any size that they name before it looks at what we allow
+        # FFmpeg takes its tables' memory, 60 MB for 8192 x 8192, before it looks at what we allow
         if not _fits(sps, pps, width, height):
             raise DamagedFile("I frame: VVC parameter sets of another kind or size")
         sets = [sps, pps]
     elif form in _SPS_TAILS:
         sets = _sets(form, width, height)
     else:
-        raise DamagedFile(f"I frame: VVC payload of form {form}, not 0 to {max(_SPS_TAILS)}")
+        found = data[:1].hex() or "nothing"
+        raise DamagedFile(f"I frame: VVC payload of form {found}, not 0 to {max(_SPS_TAILS)}")
     count, rest = rest[:1], rest[1:]
     if not count:
         raise DamagedFile(f"I frame: VVC payload of {len(data)} bytes ends before its slice")

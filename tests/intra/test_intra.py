@@ -297,6 +297,14 @@ def test_vvc_parameter_sets_of_another_kind_are_kept() -> None:
     assert psnr(picture, get("vvc").decode(payload, 208, 120)) > 36
 
 
+def test_the_format_has_the_parameter_sets_of_vvc() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "format.md").read_text()
+    for unit in vvc_module._sets(1, 96, 80):
+        assert f"`{unit.hex(' ').upper()}`" in text
+    for _, tail in vvc_module._SPS_TAILS.values():
+        assert f"`{bytes.fromhex(tail).hex(' ').upper()}`" in text
+
+
 def own_sets(width: int, height: int) -> bytes:
     """The golden payload, with the sets of pictures of a size in it."""
     sets = b"".join(map(vvc_module._sized, vvc_module._sets(1, width, height)))
