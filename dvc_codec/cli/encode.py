@@ -93,9 +93,10 @@ def add_search(parser: Options) -> None:
     )
     parser.add_argument(
         "--intra",
-        choices=("auto", "best", "hevc", "av1"),
-        help="codec of the I frames (default: what the preset says; auto is the better for each, "
-        "best too, after a longer search; with --metric ms-ssim the one that knows it)",
+        choices=("auto", "best", "hevc", "av1", "vvc"),
+        help="codec of the I frames (default: what the preset says; auto is the best for each, "
+        "best too, after a longer search; with --metric ms-ssim the one that knows it; vvc needs "
+        "imageio-ffmpeg)",
     )
     parser.add_argument(
         "--no-scene-cuts", action="store_true", help="start groups every N frames only"

@@ -100,7 +100,7 @@ def encode_file(
         gop: longest group of pictures.
         start: seconds to skip.
         frames: how many to code at most.
-        intra: "auto", "best", "hevc" or "av1".
+        intra: "auto", "best", "hevc", "av1" or "vvc".
         scene_cuts: start a group where the scene changes.
         between: the most B frames in a row, 0 to 7; 0: none, for low delay. Weights that have no
             B frames make none.

@@ -33,6 +33,7 @@ FURTHER = (1.0, 0.83, 0.67)  # of that weight, one, two and three frames away
 # 8-bit levels that a sample may be off, about, and still be the same but for noise: of luma at
 # lambda 1024, falling as the error of what is coded does, and of chroma
 LUMA_RANGE, CHROMA_RANGE = 16.0, 7.5
+WIDENING, NARROWING = 0.5, 1.0  # powers of lambda
 OF_CHROMA = 1.4  # chroma's weights over luma's
 # A block that fits worse than the best of its place counts by (best + USUAL) / (its own + USUAL),
 # and one that fits badly by MISFIT / (MISFIT + its own), all of mean squared levels
@@ -70,8 +71,9 @@ def filtered(
     fetched = [_fetched(to_planes(n.picture), small) for n in near]
     errors = [_block_errors(one.luma, current.luma) for one in fetched]
     best = torch.stack(errors).amin(0)
-    spread = LUMA_RANGE * math.sqrt(1024 / lagrangian)
-    luma, chroma = _Mean(current.luma, spread), _Mean(current.chroma, CHROMA_RANGE)
+    wider = (1024 / lagrangian) ** (NARROWING if lagrangian > 1024 else WIDENING)
+    luma = _Mean(current.luma, LUMA_RANGE * wider)
+    chroma = _Mean(current.chroma, CHROMA_RANGE * wider)
     for neighbour, one, error in zip(near, fetched, errors, strict=True):
         weight = WEIGHTS[kind] * FURTHER[abs(neighbour.away) - 1]
         fit = weight * (best + USUAL) / (error + USUAL) * MISFIT / (MISFIT + error)

@@ -3,13 +3,19 @@
 import numpy as np
 
 from dvc_codec.errors import OutOfRange
-from dvc_codec.intra.registry import get, names
+from dvc_codec.intra import vvenc
+from dvc_codec.intra.registry import get
 from dvc_codec.video import Picture, Plane
 
-# Names for the cheapest of all codecs, and how much each of them searches
-EFFORTS = {"auto": 1, "best": 2}
-# For MS-SSIM the best comes first: HEVC takes 14 to 28 % more bits than AV1 tuned for it
-STRUCTURAL = ("av1", "hevc")
+# Names for the cheapest of several codecs, and how much each of them searches. VVC wins nearly
+# always, so the time goes there.
+EFFORTS = {
+    "auto": {"vvc": 1, "av1": 0, "hevc": 0},
+    "best": {"vvc": 2, "av1": 1, "hevc": 1},
+}
+# Where there is no VVenC, and for MS-SSIM, which it does not know. For that the best comes first:
+# HEVC takes 14 to 28 % more bits than AV1 tuned for it.
+EFFORTS_WITHOUT_VVC = {"auto": {"av1": 1, "hevc": 1}, "best": {"av1": 2, "hevc": 2}}
 
 
 def lambda_ratio(lam: float) -> float:
@@ -33,8 +39,8 @@ def encode_for_lambda(
     Args:
         picture: what to code.
         lam: the P frames' lambda, in the units of ``cost``.
-        codec: a name of the registry, for its quickest search; "auto" to let all of them search
-            longer and take the cheapest; "best" to let them search longer still.
+        codec: a name of the registry, for its quickest search; "auto" for the cheapest of all of
+            them, some of which search longer; "best" to let them search longer still.
         ratio: lambda of the I frame over ``lam``; ``lambda_ratio(lam)`` by default.
         structural: for MS-SSIM: "auto" and "best" are then the codec that knows it, where it takes
             the picture.
@@ -49,11 +55,13 @@ def encode_for_lambda(
         return _coded(picture, lam * ratio, codec, structural=structural)
     tried: list[tuple[str, bytes, Picture]] = []
     refusals: list[Exception] = []
-    for name in STRUCTURAL if structural else names():
+    without_vvc = structural or vvenc.program() is None
+    efforts = (EFFORTS_WITHOUT_VVC if without_vvc else EFFORTS)[codec]
+    for name, effort in efforts.items():
         if structural and tried:
             break
         try:
-            tried.append(_coded(picture, lam * ratio, name, EFFORTS[codec], structural))
+            tried.append(_coded(picture, lam * ratio, name, effort, structural))
         except OutOfRange as error:  # SVT-AV1 takes no picture higher than 8704
             refusals.append(error)
     if not tried:

@@ -6,11 +6,11 @@ payload is one byte that says so, and the slice. docs/format.md has the bits.
 """
 
 import math
-import re
 from dataclasses import dataclass
 from typing import ClassVar
 
 from dvc_codec.errors import DamagedFile
+from dvc_codec.intra import nal
 from dvc_codec.intra.still import check_qp, decode_still, encode_still, padded_size
 from dvc_codec.video import Picture
 
@@ -26,7 +26,6 @@ _OPTIONS = (
     "min-cu-size=8:max-tu-size=32:tu-intra-depth=1:sao=1:strong-intra-smoothing=1:signhide=1"
 )
 
-_START = b"\0\0\0\1"
 _SPS_TYPE, _PPS_TYPE, _SLICE_TYPE = 33, 34, 20  # the last is IDR_N_LP
 _SLICE_HEADER = b"\x28\x01"
 # Level 6.2, which allows any size of ours; decoders do not depend on it.
@@ -58,10 +57,11 @@ class Hevc:
     def decode(self, data: bytes, width: int, height: int) -> Picture:
         form, coded = data[:1], data[1:]
         if form == bytes([KNOWN_SETS]):
-            if re.search(rb"\x00\x00[\x00-\x02]", coded):
+            if nal.holds_start_code(coded):
                 raise DamagedFile("I frame: found a start code inside an HEVC slice")
-            units = (_VPS, _escaped(_sps(*padded_size(width, height))), _PPS)
-            stream = b"".join(_START + unit for unit in units) + _START + _SLICE_HEADER + coded
+            sps = nal.escaped(_sps(*padded_size(width, height)))
+            units = (_VPS, sps, _PPS, _SLICE_HEADER + coded)
+            stream = b"".join(nal.START_CODE + unit for unit in units)
         elif form == bytes([OWN_SETS]):
             stream = coded
         else:
@@ -79,14 +79,14 @@ def encoder_options(qp: int, effort: int = 0) -> dict[str, str]:
 
 def _lone_slice(stream: bytes, width: int, height: int) -> bytes | None:
     """The slice after its NAL header, if all else in ``stream`` is what ``decode`` puts there."""
-    units = {unit[0] >> 1: unit for unit in re.split(rb"\x00*\x00\x00\x01", stream) if unit}
+    units = {unit[0] >> 1: unit for unit in nal.split_units(stream)}
     slice_ = units.get(_SLICE_TYPE, b"")
     if units.get(_PPS_TYPE) != _PPS or not slice_.startswith(_SLICE_HEADER):
         return None
-    theirs = units.get(_SPS_TYPE, b"").replace(b"\0\0\3", b"\0\0")
+    theirs = nal.unescaped(units.get(_SPS_TYPE, b""))
     ours = _sps_fields(width, height)
     # What follows in theirs are colour and times, which change no sample.
-    if not _bits(theirs[_SPS_HEAD:]).startswith(ours):
+    if not nal.bits_of(theirs[_SPS_HEAD:]).startswith(ours):
         return None
     return slice_[len(_SLICE_HEADER) :]
 
@@ -94,41 +94,21 @@ def _lone_slice(stream: bytes, width: int, height: int) -> bytes | None:
 def _sps(width: int, height: int) -> bytes:
     """The sequence parameter set of every picture of this size, before escaping."""
     bits = _sps_fields(width, height) + "001"  # no VUI, no extension, stop bit
-    bits += "0" * (-len(bits) % 8)
-    fields = int(bits, 2).to_bytes(len(bits) // 8, "big")
-    return b"\x42\x01\x01" + _PROFILE_TIER_LEVEL + fields
+    return b"\x42\x01\x01" + _PROFILE_TIER_LEVEL + nal.bytes_of(bits)
 
 
 def _sps_fields(width: int, height: int) -> str:
     """H.265 section 7.3.2.2 after profile_tier_level() up to vui_parameters_present_flag."""
     return "".join(
         (
-            _ue(0, 1, width, height),  # id, 4:2:0, size
+            nal.ue(0, 1, width, height),  # id, 4:2:0, size
             "0",  # no conformance window: sizes are multiples of 8
-            _ue(0, 0, 4),  # 8 bits luma and chroma, 8 bits of picture order count
-            "1" + _ue(2, 0, 1),  # decoded picture buffer
-            _ue(0, 3, 0, 3),  # coding blocks 8 to 64, transforms 4 to 32
-            _ue(0, 0),  # transform depth
+            nal.ue(0, 0, 4),  # 8 bits luma and chroma, 8 bits of picture order count
+            "1" + nal.ue(2, 0, 1),  # decoded picture buffer
+            nal.ue(0, 3, 0, 3),  # coding blocks 8 to 64, transforms 4 to 32
+            nal.ue(0, 0),  # transform depth
             "0010",  # no scaling lists, no AMP, SAO, no PCM
-            _ue(0),  # no reference picture sets
+            nal.ue(0),  # no reference picture sets
             "011",  # no long-term references, temporal motion prediction, intra smoothing
         )
     )
-
-
-def _ue(*values: int) -> str:
-    """Exp-Golomb codes, as bits in text.
-
-    >>> _ue(0, 1, 3)
-    '101000100'
-    """
-    return "".join(f"{value + 1:0{2 * (value + 1).bit_length() - 1}b}" for value in values)
-
-
-def _bits(data: bytes) -> str:
-    return "".join(f"{byte:08b}" for byte in data)
-
-
-def _escaped(unit: bytes) -> bytes:
-    """A NAL unit with emulation prevention bytes."""
-    return re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\0\0\3", unit)

@@ -5,6 +5,7 @@ from typing import Protocol
 from dvc_codec.errors import OutOfRange, WrongVersion
 from dvc_codec.intra.av1 import Av1
 from dvc_codec.intra.hevc import Hevc
+from dvc_codec.intra.vvc import Vvc
 from dvc_codec.video import Picture
 
 LEARNED_ID = 3  # reserved
@@ -50,14 +51,14 @@ class IntraCodec(Protocol):
         """The picture of ``width`` x ``height`` that ``encode`` made ``data`` of."""
 
 
-_CODECS: tuple[IntraCodec, ...] = (Hevc(), Av1())
+_CODECS: tuple[IntraCodec, ...] = (Hevc(), Av1(), Vvc())
 
 
 def names() -> tuple[str, ...]:
     """All codecs.
 
     >>> names()
-    ('hevc', 'av1')
+    ('hevc', 'av1', 'vvc')
     """
     return tuple(codec.name for codec in _CODECS)
 

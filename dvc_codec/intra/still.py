@@ -39,6 +39,22 @@ def check_qp(name: str, qp: int, allowed: range) -> None:
         raise OutOfRange(f"{name} QP {qp}; it has {allowed[0]} to {allowed[-1]}")
 
 
+def packed(picture: Picture, width: int, height: int) -> Plane:
+    """Y, U and V padded to ``width`` x ``height``, one after the other: (height * 3 / 2, width), as
+    PyAV takes yuv420p.
+    """
+    planes = [
+        np.pad(plane, ((0, rows - plane.shape[0]), (0, columns - plane.shape[1])), mode="edge")
+        for plane, rows, columns in zip(
+            picture.planes,
+            (height, height // 2, height // 2),
+            (width, width // 2, width // 2),
+            strict=True,
+        )
+    ]
+    return np.concatenate([plane.reshape(-1) for plane in planes]).reshape(-1, width)
+
+
 def encode_still(picture: Picture, encoder: str, options: dict[str, str]) -> bytes:
     """All bytes that FFmpeg's ``encoder`` makes of ``picture``, single-threaded.
 
@@ -46,7 +62,7 @@ def encode_still(picture: Picture, encoder: str, options: dict[str, str]) -> byt
         OutOfRange: the encoder does not take a picture of this size.
     """
     width, height = padded_size(picture.width, picture.height)
-    frame = av.VideoFrame.from_ndarray(_packed(picture, width, height), format="yuv420p")
+    frame = av.VideoFrame.from_ndarray(packed(picture, width, height), format="yuv420p")
     context = cast(VideoCodecContext, av.CodecContext.create(encoder, "w"))
     context.width, context.height, context.pix_fmt = width, height, "yuv420p"
     context.time_base, context.framerate = Fraction(1), Fraction(1)
@@ -81,8 +97,13 @@ def priority_kept() -> Iterator[None]:
             os.sched_setscheduler(0, policy, parameters)
 
 
-def decode_still(data: bytes, decoder: str, width: int, height: int) -> Picture:
+def decode_still(
+    data: bytes, decoder: str, width: int, height: int, pixel_format: str = "yuv420p"
+) -> Picture:
     """The picture of ``width`` x ``height`` that FFmpeg's ``decoder`` makes of ``data``.
+
+    ``pixel_format`` is what it must come in: "yuv420p" or "yuv420p10le", whose samples are rounded
+    to 8 bits.
 
     Raises:
         DamagedFile: there is no such picture in ``data``.
@@ -104,13 +125,14 @@ def decode_still(data: bytes, decoder: str, width: int, height: int) -> Picture:
         )
     frame = frames[0]
     found = frame.width, frame.height, frame.format.name
-    if found != (*padded, "yuv420p"):
-        raise DamagedFile(f"I frame: {decoder} finds {found}, expected {(*padded, 'yuv420p')}")
+    if found != (*padded, pixel_format):
+        raise DamagedFile(f"I frame: {decoder} finds {found}, expected {(*padded, pixel_format)}")
+    ten_bits = pixel_format == "yuv420p10le"
     chroma_width, chroma_height = (width + 1) // 2, (height + 1) // 2
     return Picture(
-        _cropped(frame.planes[0], width, height),
-        _cropped(frame.planes[1], chroma_width, chroma_height),
-        _cropped(frame.planes[2], chroma_width, chroma_height),
+        _cropped(frame.planes[0], width, height, ten_bits),
+        _cropped(frame.planes[1], chroma_width, chroma_height, ten_bits),
+        _cropped(frame.planes[2], chroma_width, chroma_height, ten_bits),
     )
 
 
@@ -118,20 +140,9 @@ def _padded(length: int) -> int:
     return max(SMALLEST, -(-length // _MULTIPLE) * _MULTIPLE)
 
 
-def _packed(picture: Picture, width: int, height: int) -> Plane:
-    """Y, U and V one after the other, (height * 3 / 2, width), as PyAV takes yuv420p."""
-    planes = [
-        np.pad(plane, ((0, rows - plane.shape[0]), (0, columns - plane.shape[1])), mode="edge")
-        for plane, rows, columns in zip(
-            picture.planes,
-            (height, height // 2, height // 2),
-            (width, width // 2, width // 2),
-            strict=True,
-        )
-    ]
-    return np.concatenate([plane.reshape(-1) for plane in planes]).reshape(-1, width)
-
-
-def _cropped(plane: av.video.plane.VideoPlane, width: int, height: int) -> Plane:
-    samples = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    return samples[:height, :width].copy()
+def _cropped(plane: av.video.plane.VideoPlane, width: int, height: int, ten_bits: bool) -> Plane:
+    samples = np.frombuffer(memoryview(plane), "<u2" if ten_bits else np.uint8)
+    samples = samples.reshape(-1, plane.line_size // samples.itemsize)[:height, :width]
+    if ten_bits:
+        samples = np.minimum((samples + 2) >> 2, 255).astype(np.uint8)
+    return samples.copy()

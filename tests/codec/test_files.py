@@ -19,6 +19,7 @@ from dvc_codec.errors import DamagedFile, OutOfRange, WrongModel
 from dvc_codec.networks.dvc2019.config import Dvc2019Config
 from dvc_codec.video import Picture
 from tests.files import kinds_of, pictures_of, two_scenes, write_video
+from tests.intra.test_intra import NEEDS_VVENC
 from tests.moving import moving_square, noise, panned_texture
 
 
@@ -118,12 +119,12 @@ def test_weights_without_b_frames_make_none(tmp_path: Path) -> None:
     assert kinds_of(tmp_path / "v.dvc") == "IPPP"
 
 
-@pytest.mark.parametrize("name", ["hevc", "av1"])
+@pytest.mark.parametrize("name", ["hevc", "av1", pytest.param("vvc", marks=NEEDS_VVENC)])
 def test_the_intra_codec_can_be_chosen(tmp_path: Path, model: Model, name: str) -> None:
     code(tmp_path, panned_texture(frames=2), model, intra=name)
     with Reader(tmp_path / "v.dvc") as reader:
         (frame, _) = reader.read_gop(0).frames
-    assert frame.intra_codec == {"hevc": 1, "av1": 2}[name]
+    assert frame.intra_codec == {"hevc": 1, "av1": 2, "vvc": 4}[name]
 
 
 def test_encoding_a_part_is_encoding_that_part(tmp_path: Path, model: Model) -> None:

@@ -55,6 +55,7 @@ GOLDEN = (
     Golden("one-frame", frames=1),
     Golden("hevc"),
     Golden("av1", intra="av1"),
+    Golden("vvc", intra="vvc"),
     Golden("auto", intra="auto", frames=3),
     Golden("odd", size=(65, 47)),
     Golden("odd-av1", size=(97, 33), intra="av1"),

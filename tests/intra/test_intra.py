@@ -11,12 +11,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dvc_codec.errors import DamagedFile, DvcError, OutOfRange, WrongVersion
-from dvc_codec.intra import LEARNED_ID, by_id, cost, encode_for_lambda, get, lambda_ratio, names
+from dvc_codec.intra import (
+    LEARNED_ID,
+    by_id,
+    cost,
+    encode_for_lambda,
+    get,
+    lambda_ratio,
+    nal,
+    names,
+    vvenc,
+)
 from dvc_codec.intra import hevc as hevc_module
+from dvc_codec.intra import vvc as vvc_module
 from dvc_codec.intra.still import encode_still
 from dvc_codec.video import Picture
 
-CODECS = ("hevc", "av1")
+CODECS = ("hevc", "av1", "vvc")
+NEEDS_VVENC = pytest.mark.skipif(
+    vvenc.program() is None, reason="needs an FFmpeg program with libvvenc (imageio-ffmpeg)"
+)
+ENCODERS = ("hevc", "av1", pytest.param("vvc", marks=NEEDS_VVENC))
+# waves(96, 80) at QP 21 and effort 1, as VVenC wrote it in 2026: 1,045 bytes
+GOLDEN_VVC = Path(__file__).with_name("waves-96x80.vvc")
+GOLDEN_PICTURE = "c9fa1e53f1b07fa5985dc2905c66ba549905500b4153f2c9e2a60506a8d19320"
 TALL = ((8800, 8), (4400, 4), (4400, 4))
 SIZES = [(1, 1), (2, 3), (16, 16), (17, 33), (64, 64), (65, 130), (208, 120), (301, 77)]
 
@@ -42,19 +60,19 @@ def psnr(one: Picture, other: Picture) -> float:
 
 def test_ids_in_files_do_not_change() -> None:
     assert names() == CODECS
-    assert [get(name).id for name in CODECS] == [1, 2]
+    assert [get(name).id for name in CODECS] == [1, 2, 4]
     assert all(by_id(get(name).id).name == name for name in CODECS)
     assert LEARNED_ID == 3
 
 
 def test_unknown_codecs_are_refused() -> None:
-    with pytest.raises(OutOfRange, match="hevc, av1"):
+    with pytest.raises(OutOfRange, match="hevc, av1, vvc"):
         get("jpeg")
     with pytest.raises(WrongVersion):
         by_id(LEARNED_ID)
 
 
-@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("name", ENCODERS)
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_every_size_comes_back(name: str, width: int, height: int) -> None:
     picture = waves(width, height)
@@ -64,7 +82,7 @@ def test_every_size_comes_back(name: str, width: int, height: int) -> None:
     assert psnr(picture, decoded) > 36
 
 
-@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_quality_and_size_rise_with_lambda(name: str) -> None:
     picture = waves(208, 120)
     coded = [encode_for_lambda(picture, lam, name) for lam in (16, 64, 256, 1024, 4096)]
@@ -81,7 +99,7 @@ def test_qp_stays_in_range(name: str, lam: float) -> None:
     assert get(name).qp_for(lam) in get(name).qp_range
 
 
-@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_the_qp_of_a_lambda_is_nearly_the_best(name: str) -> None:
     """Its neighbours but one are worse than it, or hardly better."""
     picture = waves(208, 120)
@@ -106,6 +124,7 @@ def test_auto_takes_the_cheaper() -> None:
     costs = {
         name: cost(picture, decoded, len(data), lambda_ratio(512) * 512)
         for name in CODECS
+        if name != "vvc" or vvenc.program() is not None
         for _, data, decoded in [encode_for_lambda(picture, 512, name)]
     }
     assert encode_for_lambda(picture, 512)[0] == min(costs, key=lambda name: costs[name])
@@ -115,7 +134,7 @@ def test_auto_does_without_a_codec_that_refuses(capfd: pytest.CaptureFixture[str
     tall = Picture(*(np.full((rows, 8), 90, np.uint8)[:, :columns] for rows, columns in TALL))
     with pytest.raises(OutOfRange, match="libsvtav1 cannot code a picture of 8 x 8800"):
         encode_for_lambda(tall, 256, "av1")
-    assert encode_for_lambda(tall, 256)[0] == "hevc"
+    assert encode_for_lambda(tall, 256)[0] in ("hevc", "vvc")
     assert capfd.readouterr().err == ""
 
 
@@ -124,7 +143,7 @@ def test_lambda_must_be_positive() -> None:
         encode_for_lambda(waves(64, 64), 0)
 
 
-@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_a_second_process_makes_and_decodes_the_same_bytes(name: str, tmp_path: Path) -> None:
     picture = waves(145, 99)
     _, data, decoded = encode_for_lambda(picture, 512, name)
@@ -150,7 +169,7 @@ def test_a_second_process_makes_and_decodes_the_same_bytes(name: str, tmp_path: 
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="Linux's scheduling policies")
-@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_our_scheduling_is_as_it_was(name: str) -> None:
     """Run by root, SVT-AV1 makes its caller a real-time thread: the machine stands still."""
     before = os.sched_getscheduler(0), os.sched_getparam(0)
@@ -197,7 +216,7 @@ def test_av1_of_several_pictures_is_refused_before_decoding() -> None:
 
 
 @pytest.mark.parametrize("name", CODECS)
-@pytest.mark.parametrize("form", [b"", b"\0", b"\1", b"\7"])
+@pytest.mark.parametrize("form", [b"", b"\0", b"\1", b"\2\0", b"\7"])
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(rubbish=st.binary(max_size=200))
 def test_rubbish_raises_damaged_file(name: str, form: bytes, rubbish: bytes) -> None:
@@ -205,7 +224,7 @@ def test_rubbish_raises_damaged_file(name: str, form: bytes, rubbish: bytes) -> 
         get(name).decode(form + rubbish, 64, 64)
 
 
-@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_a_wrong_size_raises_damaged_file_or_gives_that_size(name: str) -> None:
     data = get(name).encode(waves(208, 120), 30)
     for width, height in ((64, 64), (416, 240), (120, 208)):
@@ -216,7 +235,7 @@ def test_a_wrong_size_raises_damaged_file_or_gives_that_size(name: str) -> None:
         assert (decoded.width, decoded.height) == (width, height)
 
 
-@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_damaged_bytes_never_crash_nor_talk(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     codec = get(name)
     data = codec.encode(waves(96, 80), 30)
@@ -241,10 +260,118 @@ def test_more_search_costs_less() -> None:
         _, data, decoded = encode_for_lambda(picture, 512, codec)
         costs.append(cost(picture, decoded, len(data), lam))
     assert costs[2] <= costs[1] < costs[0]
-    for name in names():
+    for name in CODECS:
+        if name == "vvc" and vvenc.program() is None:
+            continue
         found = get(name)
         quick = found.encode(picture, 30)
         for effort in (1, 2):
             data = found.encode(picture, 30, effort)
             assert data != quick
             assert found.decode(data, 160, 112).width == 160
+
+
+def test_a_golden_vvc_payload_decodes_to_the_same_for_ever() -> None:
+    decoded = get("vvc").decode(GOLDEN_VVC.read_bytes(), 96, 80)
+    assert hashlib.sha256(decoded.to_bytes()).hexdigest() == GOLDEN_PICTURE
+    assert psnr(waves(96, 80), decoded) > 40
+
+
+@NEEDS_VVENC
+@pytest.mark.parametrize("effort", [0, 1, 2])
+def test_vvc_carries_no_parameter_sets(effort: int) -> None:
+    for width, height in ((208, 120), (97, 33)):
+        payload = get("vvc").encode(waves(width, height), 30, effort)
+        assert payload[0] == (3, 1, 2)[effort]
+        for header in (b"\x00\x79", b"\x00\x81", b"\x00\xa1"):
+            assert header not in payload[:40]
+        assert b"warning" not in payload  # VVenC prints some
+
+
+@NEEDS_VVENC
+def test_vvc_parameter_sets_of_another_kind_are_kept() -> None:
+    """What VVenC may one day write, within what is safe to decode."""
+    picture = waves(208, 120)
+    payload = vvc_module._payload(vvenc.encode(picture, 20, "fast", "ALF=0:SAO=0"), 208, 120)
+    assert payload[0] == vvc_module.OWN_SETS
+    assert psnr(picture, get("vvc").decode(payload, 208, 120)) > 36
+
+
+def test_the_format_has_the_parameter_sets_of_vvc() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "format.md").read_text()
+    for unit in vvc_module._sets(1, 96, 80):
+        assert f"`{unit.hex(' ').upper()}`" in text
+    for _, tail in vvc_module._SPS_TAILS.values():
+        assert f"`{bytes.fromhex(tail).hex(' ').upper()}`" in text
+
+
+def own_sets(width: int, height: int) -> bytes:
+    """The golden payload, with the sets of pictures of a size in it."""
+    sets = b"".join(map(vvc_module._sized, vvc_module._sets(1, width, height)))
+    return bytes([vvc_module.OWN_SETS]) + sets + GOLDEN_VVC.read_bytes()[1:]
+
+
+def test_vvc_decodes_own_parameter_sets() -> None:
+    decoded = get("vvc").decode(own_sets(96, 80), 96, 80)
+    assert hashlib.sha256(decoded.to_bytes()).hexdigest() == GOLDEN_PICTURE
+
+
+def test_vvc_parameter_sets_of_another_size_are_refused_before_decoding() -> None:
+    with pytest.raises(DamagedFile, match="parameter sets of another kind or size"):
+        get("vvc").decode(own_sets(16384, 16384), 96, 80)
+
+
+@pytest.mark.parametrize("code", [b"\0\0\0", b"\0\0\1", b"\0\0\2"])
+def test_a_start_code_in_vvc_is_refused_before_decoding(code: bytes) -> None:
+    payload = GOLDEN_VVC.read_bytes()
+    for damaged in (payload + code + b"\x00\x41" + payload[4:], payload[:8] + code + payload[11:]):
+        with pytest.raises(DamagedFile, match="start code"):
+            get("vvc").decode(damaged, 96, 80)
+
+
+def test_other_units_in_place_of_vvc_filters_are_refused() -> None:
+    """A payload cannot bring a second slice, nor sets after its own."""
+    for header in (b"\x00\x41", b"\x00\x79", b"\x01\x89", b""):
+        unit = vvc_module._sized(header)
+        with pytest.raises(DamagedFile, match="among adaptation parameter sets"):
+            get("vvc").decode(b"\1\1" + unit + GOLDEN_VVC.read_bytes()[4:], 96, 80)
+
+
+def test_what_a_vvc_payload_cannot_hold_is_refused() -> None:
+    sets = vvc_module._sets(1, 96, 80)
+    slice_, picture_header = b"\x00\x41\x80", b"\x00\x99\x80"
+    for units in ([], [slice_], sets, [*sets, slice_, slice_], [*sets, picture_header, slice_]):
+        stream = b"".join(nal.START_CODE + unit for unit in units)
+        with pytest.raises(OutOfRange, match="no place for"):
+            vvc_module._payload(stream, 96, 80)
+
+
+def test_without_vvenc_auto_does_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = waves(96, 80)
+    monkeypatch.setattr(vvenc, "program", lambda: None)
+    with pytest.raises(OutOfRange, match="pip install imageio-ffmpeg"):
+        encode_for_lambda(picture, 512, "vvc")
+    ratio = lambda_ratio(512)
+    for codec, effort in (("auto", 1), ("best", 2)):
+        coded = [
+            (name, get(name).encode(picture, get(name).qp_for(512 * ratio), effort))
+            for name in ("hevc", "av1")
+        ]
+        assert encode_for_lambda(picture, 512, codec)[:2] in coded
+
+
+def test_a_vvenc_that_fails_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vvenc, "program", lambda: sys.executable)  # does not know our words
+    with pytest.raises(OutOfRange, match="libvvenc cannot code a picture of 96 x 80"):
+        get("vvc").encode(waves(96, 80), 30)
+    assert encode_for_lambda(waves(96, 80), 512)[0] in ("hevc", "av1")
+
+
+def test_an_ffmpeg_without_vvenc_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for other in (sys.executable, "no-such-program"):
+        monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", other)
+        assert vvenc.program.__wrapped__() is None
+
+
+def test_ms_ssim_takes_av1_not_vvc() -> None:
+    assert encode_for_lambda(waves(96, 80), 512, structural=True)[0] == "av1"
