@@ -9,7 +9,6 @@ Source: Wennersten et al., Encoder-only GOP-based temporal filter (JVET-O0549, 2
 VVenC. The weights are ours; measured in docs/experiments.md#temporal-filter.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
