@@ -18,12 +18,15 @@ EFFORTS = {
 EFFORTS_WITHOUT_VVC = {"auto": {"av1": 1, "hevc": 1}, "best": {"av1": 2, "hevc": 2}}
 
 
-def lambda_ratio(lam: float) -> float:
+def lambda_ratio(lam: float, structural: bool = False) -> float:
     """How much finer I frames are than P frames, which inherit their quality.
 
-    Measured over GOPs of 32 (docs/experiments.md#i-frames): 3 QP finer or coarser costs 1 to 2 %.
+    Measured over GOPs of 32 (docs/experiments.md#i-ratio), for MS-SSIM (``structural``) with its
+    own weights (docs/experiments.md#ms-ssim).
     """
-    return 8.6 * float((lam / 512) ** 0.31)
+    if structural:
+        return 8.6 * float((lam / 512) ** 0.31)
+    return 13.5 * float((lam / 512) ** 0.2)
 
 
 def encode_for_lambda(
@@ -41,7 +44,7 @@ def encode_for_lambda(
         lam: the P frames' lambda, in the units of ``cost``.
         codec: a name of the registry, for its quickest search; "auto" for the cheapest of all of
             them, some of which search longer; "best" to let them search longer still.
-        ratio: lambda of the I frame over ``lam``; ``lambda_ratio(lam)`` by default.
+        ratio: lambda of the I frame over ``lam``; ``lambda_ratio`` by default.
         structural: for MS-SSIM: "auto" and "best" are then the codec that knows it, where it takes
             the picture.
 
@@ -50,7 +53,7 @@ def encode_for_lambda(
     """
     if not lam > 0:
         raise OutOfRange(f"lambda is {lam}; it must be above 0")
-    ratio = lambda_ratio(lam) if ratio is None else ratio
+    ratio = lambda_ratio(lam, structural) if ratio is None else ratio
     if codec not in EFFORTS:
         return _coded(picture, lam * ratio, codec, structural=structural)
     tried: list[tuple[str, bytes, Picture]] = []
