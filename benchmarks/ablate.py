@@ -51,7 +51,7 @@ def measure(
         for one in plan(
             iter(reader), frames, scene_cuts=False, between=between, reach=reach if between else 0
         ):
-            coded = encoder.encode(one.frame, one.place, around=one.around)
+            coded = encoder.encode(one.frame, one.place, around=one.around, group=one.group)
             bits += sum(8 * len(payload) for payload in coded.record.payloads)
             pixels += one.frame.picture.y.size
             errors.append(coded.squared_error)

@@ -16,7 +16,7 @@ from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.order import LIMIT_BETWEEN, MOST_BETWEEN, DisplayOrder, plan
 from dvc_codec.codec.output import Output, header_of
 from dvc_codec.codec.rates import ConstantRate, RateControl
-from dvc_codec.codec.source import open_companions, open_source
+from dvc_codec.codec.source import expected_frames, open_companions, open_source
 from dvc_codec.codec.temporal_filter import REACH
 from dvc_codec.container import FrameKind, ResumedFrame
 from dvc_codec.errors import OutOfRange, UsageError
@@ -160,6 +160,7 @@ def encode_file(
             scene_cuts=scene_cuts,
             between=between,
             reach=REACH if temporal_filter and between else 0,
+            total=expected_frames(info, start, frames),
         )
         shown: DisplayOrder[tuple[Picture, int]] = DisplayOrder()
         frames_ahead = stack.enter_context(
@@ -169,7 +170,11 @@ def encode_file(
         groups = stack.enter_context(
             Groups(
                 partial(FrameEncoder, model, lagrangian, intra, gop),
-                _groups_at_a_time(info, gop, frames) if isinstance(control, ConstantRate) else 1,
+                groups_at_a_time(
+                    info.width * info.height, gop, expected_frames(info, start, frames)
+                )
+                if isinstance(control, ConstantRate)
+                else 1,
             )
         )
 
@@ -205,11 +210,6 @@ def encode_file(
     payload = sum(summary.bits.values()) + 8 * summary.companion_bytes
     summary.bits["overhead"] = 8 * summary.file_bytes - payload
     return summary
-
-
-def _groups_at_a_time(info: VideoInfo, gop: int, frames: int | None) -> int:
-    known = [count for count in (info.frame_count, frames) if count is not None]
-    return groups_at_a_time(info.width * info.height, gop, min(known, default=None))
 
 
 def _count_old(summary: Summary, old: ResumedFrame, info: VideoInfo) -> None:

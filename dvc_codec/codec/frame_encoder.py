@@ -15,7 +15,7 @@ from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
 from dvc_codec.codec.temporal_filter import Neighbour, filtered
 from dvc_codec.container import FrameKind, FrameRecord, Place
 from dvc_codec.errors import OutOfRange
-from dvc_codec.intra import encode_for_lambda, get
+from dvc_codec.intra import encode_for_lambda, get, lambda_ratio
 from dvc_codec.networks.rate import HIGHEST_LAMBDA, LOWEST_LAMBDA, lambda_at, rate_index
 from dvc_codec.video import Frame, Picture
 
@@ -62,6 +62,7 @@ class FrameEncoder:
         place: Place,
         index: int | None = None,
         around: Sequence[Neighbour] = (),
+        group: int | None = None,
     ) -> EncodedFrame:
         """Code the next frame in coding order.
 
@@ -71,7 +72,9 @@ class FrameEncoder:
             index: the rate index of this group from here on; None stays at the last one. P and B
                 frames are coded around it, see :mod:`dvc_codec.codec.importance`.
             around: neighbours that it is to be filtered with before it is coded.
+            group: frames that this group is expected to have, from here on.
         """
+        self._gop = group or self._gop
         if index is not None and index != self.rate_index:
             self.rate_index, self._lagrangian = index, lambda_at(index)
         if place.past is None:
@@ -79,11 +82,13 @@ class FrameEncoder:
         return self._predicted_frame(frame, place, around)
 
     def _intra_frame(self, frame: Frame, around: Sequence[Neighbour]) -> EncodedFrame:
+        structural = self._codec.network.metric == "ms-ssim"
         name, data, decoded = encode_for_lambda(
             filtered(frame.picture, around, FrameKind.I, self._lagrangian),
             self._lagrangian,
             self._intra,
-            structural=self._codec.network.metric == "ms-ssim",
+            ratio=lambda_ratio(self._lagrangian, structural, self._gop),
+            structural=structural,
         )
         self._pictures.begin(to_planes(decoded))
         self._symbols.begin(decoded.height, decoded.width)

@@ -104,7 +104,9 @@ class _Group:
             return False
         planned, index = item
         try:
-            coded = self._encoder.encode(planned.frame, planned.place, index, planned.around)
+            coded = self._encoder.encode(
+                planned.frame, planned.place, index, planned.around, planned.group
+            )
             self._coded.put((planned, coded))
         except BaseException as error:
             self._coded.put(error)

@@ -31,13 +31,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Planned:
-    """A frame to be coded next, its place in its group, and what is shown around it: an anchor's
-    neighbours in its scene.
+    """A frame to be coded next, and its place in its group.
+
+    Attributes:
+        around: what is shown around it, of an anchor: its neighbours in its scene.
+        group: frames that its group is to have if no scene cut ends it.
     """
 
     frame: Frame
     place: Place
     around: tuple[Neighbour, ...] = ()
+    group: int = 32
 
     @property
     def starts(self) -> bool:
@@ -52,6 +56,7 @@ def plan(
     scene_cuts: bool = True,
     between: int = MOST_BETWEEN,
     reach: int = 0,
+    total: int | None = None,
 ) -> Iterator[Planned]:
     """Frames in display order -> in coding order.
 
@@ -61,7 +66,10 @@ def plan(
         scene_cuts: whether a scene cut starts a group, too.
         between: the most B frames between two anchors; 0: none, every frame is coded at once.
         reach: how many frames to each side anchors have as neighbours; so many are waited for.
+        total: how many frames there are, about, if that is known: the last group may be short.
     """
+    groups = 0  # frames of groups before
+    group = length  # frames that this one is to have
     anchor: _Surrounded | None = None
     at = 0  # the last anchor's position
     waiting: list[_Surrounded] = []
@@ -71,17 +79,20 @@ def plan(
         while waiting and (all_of_it or len(waiting) > between):
             assert anchor is not None
             distance = anchor_distance([one.frame for one in (anchor, *waiting)], between)
-            anchor, group = waiting[distance - 1], waiting
-            yield Planned(anchor.frame, Place(at + distance, at), anchor.around)
+            anchor, those = waiting[distance - 1], waiting
+            yield Planned(anchor.frame, Place(at + distance, at), anchor.around, group)
             for place in middle_out(at, at + distance):
-                yield Planned(group[place.number - at - 1].frame, place)
+                yield Planned(those[place.number - at - 1].frame, place, group=group)
             at, waiting = at + distance, waiting[distance:]
 
     for one in _surrounded(schedule(frames, length, scene_cuts=scene_cuts), reach):
         if one.starts:
             yield from emit(True)
-            anchor, at = one, 0
-            yield Planned(one.frame, Place(0), one.around)
+            groups += at + 1 if anchor else 0
+            # where there are more frames after all, nothing is known of them
+            left = total - groups if total is not None and total > groups else length
+            anchor, at, group = one, 0, min(length, left)
+            yield Planned(one.frame, Place(0), one.around, group)
         else:
             waiting.append(one)
             yield from emit(False)

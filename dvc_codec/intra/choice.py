@@ -1,5 +1,7 @@
 """Which I-frame codec a picture is coded with: the one with the lower lambda D + R."""
 
+import math
+
 import numpy as np
 
 from dvc_codec.errors import OutOfRange
@@ -17,16 +19,20 @@ EFFORTS = {
 # HEVC takes 14 to 28 % more bits than AV1 tuned for it.
 EFFORTS_WITHOUT_VVC = {"auto": {"av1": 1, "hevc": 1}, "best": {"av1": 2, "hevc": 2}}
 
+USUAL_GROUP = 32  # frames, that the ratios below are measured for; more do not matter more
 
-def lambda_ratio(lam: float, structural: bool = False) -> float:
+
+def lambda_ratio(lam: float, structural: bool = False, frames: int = USUAL_GROUP) -> float:
     """How much finer I frames are than P frames, which inherit their quality.
 
     Measured over GOPs of 32 (docs/experiments.md#i-ratio), for MS-SSIM (``structural``) with its
-    own weights (docs/experiments.md#ms-ssim).
+    own weights (docs/experiments.md#ms-ssim). An I frame that ``frames`` are all to have is worth
+    less where these are few, down to nothing more than itself.
     """
+    inherited = math.pow(min(frames, USUAL_GROUP) / USUAL_GROUP, 0.75)
     if structural:
-        return 8.6 * float((lam / 512) ** 0.31)
-    return 13.5 * float((lam / 512) ** 0.2)
+        return 8.6 * math.pow(lam / 512, 0.31) * inherited
+    return 13.5 * math.pow(lam / 512, 0.2) * inherited
 
 
 def encode_for_lambda(

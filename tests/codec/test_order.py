@@ -172,6 +172,17 @@ def test_anchors_alone_have_neighbours_all_that_are_near(
             assert found == (wanted if one.place.future is None else {})
 
 
+@pytest.mark.parametrize(
+    ("total", "groups"),
+    [(None, [4, 4, 4]), (9, [4, 4, 1]), (10, [4, 4, 2]), (12, [4, 4, 4]), (6, [4, 2, 4])],
+)
+def test_the_last_group_is_known_to_be_short(total: int | None, groups: list[int]) -> None:
+    """Unless nobody knows, or there are more frames than were promised."""
+    frames = (Frame(picture, pts) for pts, picture in enumerate(still(GREY, 9)))
+    found = groups_of(list(plan(frames, 4, between=3, total=total)))
+    assert [{one.group for one in group} for group in found] == [{n} for n in groups]
+
+
 @pytest.mark.parametrize("cuts", [False, True])
 def test_no_neighbour_is_of_another_scene(cuts: bool) -> None:
     frames = (Frame(p, pts) for pts, p in enumerate(two_scenes(frames=12, at=6)))

@@ -138,6 +138,12 @@ def test_auto_does_without_a_codec_that_refuses(capfd: pytest.CaptureFixture[str
     assert capfd.readouterr().err == ""
 
 
+def test_an_i_frame_is_worth_the_more_the_more_frames_follow() -> None:
+    ratios = [lambda_ratio(512, frames=frames) for frames in (1, 2, 8, 32)]
+    assert 0.9 < ratios[0] < ratios[1] < ratios[2] < ratios[3]
+    assert lambda_ratio(512, frames=100) == ratios[3] == lambda_ratio(512)
+
+
 def test_lambda_must_be_positive() -> None:
     with pytest.raises(OutOfRange):
         encode_for_lambda(waves(64, 64), 0)
