@@ -25,11 +25,14 @@ FRAMES = 5
 
 
 def python(*words: object, **more: str) -> str:
-    """Standard output of a process of its own, which must succeed and have no complaint."""
+    """Standard output of a process of its own, which must succeed and have no complaint but that
+    the machine is slow.
+    """
     command = [sys.executable, *map(str, words)]
     environment = {**os.environ, **more}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY)
-    assert (done.returncode, done.stderr) == (0, "")
+    said = [line for line in done.stderr.splitlines() if "no fast bfloat16" not in line]
+    assert (done.returncode, said) == (0, [])
     return done.stdout
 
 
