@@ -105,7 +105,7 @@ def add_search(parser: Options) -> None:
         "--no-temporal-filter",
         action="store_true",
         help="code I and P frames as they are, not averaged along motion with those around them "
-        "(which saves 5 %% and more, most where there is noise; off without B frames)",
+        "(which saves 0 to 17 %% of the bits, most where there is noise; off without B frames)",
     )
 
 
