@@ -64,7 +64,7 @@ def warp(
     else:
         source, finer = picture, 1
     moved = fetch(source, _positions(flow.to(picture.dtype), unit, finer))
-    return _keep_idle(picture, moved, (flow == 0).all(1, keepdim=True))
+    return _keep_idle(picture, moved, _idle(flow))
 
 
 def warp_overlapped(picture: Tensor, flow: Tensor, cell: int) -> Tensor:
@@ -87,19 +87,21 @@ def warp_overlapped(picture: Tensor, flow: Tensor, cell: int) -> Tensor:
     h, w = picture.shape[-2:]
     samples = quarter_samples(picture)
     around = F.pad(flow, (1, 1, 1, 1), mode="replicate")
+    # of a pixel, the four cells around it; on the cells' grid that is a sixteenth of the work
+    still = F.max_pool2d(1 - _idle(around).to(flow.dtype), 2, 1) == 0
+    idle = still.repeat_interleave(cell, -1).repeat_interleave(cell, -2)
+    idle = idle[..., cell // 2 : cell // 2 + h, cell // 2 : cell // 2 + w]
     around = F.interpolate(around, scale_factor=cell, mode="nearest")
     later = (torch.arange(cell, device=flow.device) + 0.5) / cell + 0.5
     later = later - later.floor()  # the share of the cell after a pixel, across a cell
     x_shares, y_shares = later.repeat(w // cell), later.repeat(h // cell)[:, None]
     moved: Tensor | float = 0.0
-    idle: Tensor | bool = True
     for row, y_share in ((0, 1 - y_shares), (cell, y_shares)):
         for column, x_share in ((0, 1 - x_shares), (cell, x_shares)):
             top, left = cell // 2 + row, cell // 2 + column
             motion = around[..., top : top + h, left : left + w]
             moved = fetch(samples, _positions(motion, cell, SAMPLES)) * (y_share * x_share) + moved
-            idle = (motion == 0).all(1, keepdim=True) & idle
-    assert isinstance(moved, Tensor) and isinstance(idle, Tensor)
+    assert isinstance(moved, Tensor)
     return _keep_idle(picture, moved, idle)
 
 
@@ -116,6 +118,11 @@ def compensate(picture: Planes, flow: Tensor, mode: Literal["bilinear", "overlap
         return Planes(luma, warp(picture.chroma, along, "sharp", half))
     luma = warp(picture.luma, enlarge(flow, GRID), mode, GRID)
     return Planes(luma, warp(picture.chroma, along, mode, half))
+
+
+def _idle(flow: Tensor) -> Tensor:
+    """(B, 2, H, W) -> (B, 1, H, W) bool: where it is zero; ``all`` takes ten times as long."""
+    return (flow[:, :1] == 0) & (flow[:, 1:] == 0)
 
 
 def _keep_idle(picture: Tensor, moved: Tensor, idle: Tensor) -> Tensor:

@@ -177,6 +177,17 @@ def test_overlapped_zero_flow_is_the_identity(height: int, width: int) -> None:
     assert original.grad.mean().item() == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.parametrize("component", [0, 1])
+def test_what_no_moving_cell_reaches_stays_to_the_bit(component: int) -> None:
+    original = picture(240, 416)
+    motion = torch.zeros(2, 2, 60, 104)
+    motion[1, component, 30, 50] = 0.7
+    same = (warp_overlapped(original, motion, 4) == original).all(1)
+    expected = torch.ones_like(same)
+    expected[1, 118:126, 198:206] = False  # the cell, and half a cell around it
+    assert torch.equal(same, expected)
+
+
 def test_overlapped_motion_learns() -> None:
     motion = torch.zeros(2, 2, 4, 4).requires_grad_()
     warp_overlapped(picture(16, 16), motion + 0.1, 4).square().sum().backward()
