@@ -5,8 +5,8 @@
         --set dvc_codec.networks.flow.MARGIN=0.05
 
 --model: "shipped" weights, a file of weights, a training checkpoint, or "untrained". Prints bits
-per pixel, PSNR and lambda D + R of every sequence and lambda, the mean change of the last, and
-BD-rate where there are three lambdas or more. Payloads only: no container.
+per pixel, quality (--metric) and lambda D + R of every sequence and lambda, the mean change of the
+last, and BD-rate where there are three lambdas or more. Payloads only: no container.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from dvc_codec.codec.model import Model, load_model, untrained_model
 from dvc_codec.codec.order import MOST_BETWEEN, plan
 from dvc_codec.codec.temporal_filter import REACH
 from dvc_codec.evaluation.bdrate import bd_rate
+from dvc_codec.evaluation.measures import as_decibels
+from dvc_codec.evaluation.similarity import ssim_and_ms_ssim
+from dvc_codec.networks.config import Metric
 from dvc_codec.training.export import load_checkpoint
 from dvc_codec.video import open_video
 
@@ -35,30 +39,39 @@ class Point:
     """One sequence at one lambda."""
 
     bits_per_pixel: float
-    psnr: float
+    quality: float  # dB
     cost: float  # lambda D + R
 
 
 def measure(
-    model: Model, video: Path, frames: int, lagrangian: float, between: int, reach: int
+    model: Model,
+    video: Path,
+    frames: int,
+    lagrangian: float,
+    between: int,
+    reach: int,
+    metric: Metric = "mse",
 ) -> Point:
     """Code the first ``frames`` frames as one group, with at most so many B frames in a row, and
-    anchors filtered with frames up to ``reach`` away.
+    anchors filtered with frames up to ``reach`` away. Quality is weighted PSNR, or MS-SSIM of luma
+    as -10 log10(1 - x).
     """
     encoder = FrameEncoder(model, lagrangian, gop=frames)
-    bits, pixels, errors = 0, 0, []
+    bits, pixels, errors, similar = 0, 0, [], []
     with open_video(video, frames=frames) as reader:
-        for one in plan(
-            iter(reader), frames, scene_cuts=False, between=between, reach=reach if between else 0
-        ):
+        for one in plan(iter(reader), frames, scene_cuts=False, between=between, reach=reach):
             coded = encoder.encode(one.frame, one.place, around=one.around, group=one.group)
             bits += sum(8 * len(payload) for payload in coded.record.payloads)
             pixels += one.frame.picture.y.size
             errors.append(coded.squared_error)
+            if metric == "ms-ssim":
+                similar.append(ssim_and_ms_ssim(one.frame.picture.y, coded.picture.y)[1])
     y, u, v = np.mean(errors, 0) / 255**2
     rate = bits / pixels
-    psnr = float(np.mean([weighted_psnr(e) for e in errors]))
-    return Point(rate, psnr, lagrangian * (6 * y + u + v) / 8 + rate)
+    quality = float(np.mean([weighted_psnr(e) for e in errors]))
+    if similar:
+        quality = as_decibels(float(np.mean(similar)))
+    return Point(rate, quality, lagrangian * (6 * y + u + v) / 8 + rate)
 
 
 def read_model(given: str) -> Model:
@@ -88,6 +101,7 @@ def main() -> None:
     parser.add_argument("--lambdas", default="256,512,1024,2048")
     parser.add_argument("--between", type=int, default=MOST_BETWEEN, help="most B frames in a row")
     parser.add_argument("--no-temporal-filter", action="store_true")
+    parser.add_argument("--metric", choices=get_args(Metric), default="mse", help="of quality")
     parser.add_argument("--set", action="append", default=[], metavar="MODULE.NAME=VALUE")
     parser.add_argument("--against", type=Path, help="an earlier --out")
     parser.add_argument("--out", type=Path)
@@ -107,8 +121,9 @@ def main() -> None:
                 float(lagrangian),
                 given.between,
                 0 if given.no_temporal_filter else REACH,
+                given.metric,
             )
-            rows.append([p.bits_per_pixel, p.psnr, p.cost])
+            rows.append([p.bits_per_pixel, p.quality, p.cost])
         results[name] = rows
         line = f"{name:16s}" + "  ".join(f"{r:.4f} {q:.2f} {j:.4f}" for r, q, j in rows)
         if name in before:

@@ -154,13 +154,14 @@ def encode_file(
         copy = stack.enter_context(open_writer(recon, info)) if recon else None
         if model.codec.prior_between is None:
             between = 0
+        expected = expected_frames(info, start, frames)
         in_order = plan(
             iter(reader),
             gop,
             scene_cuts=scene_cuts,
             between=between,
-            reach=REACH if temporal_filter and between else 0,
-            total=expected_frames(info, start, frames),
+            reach=REACH if temporal_filter else 0,
+            total=expected,
         )
         shown: DisplayOrder[tuple[Picture, int]] = DisplayOrder()
         frames_ahead = stack.enter_context(
@@ -170,9 +171,7 @@ def encode_file(
         groups = stack.enter_context(
             Groups(
                 partial(FrameEncoder, model, lagrangian, intra, gop),
-                groups_at_a_time(
-                    info.width * info.height, gop, expected_frames(info, start, frames)
-                )
+                groups_at_a_time(info.width * info.height, gop, expected)
                 if isinstance(control, ConstantRate)
                 else 1,
             )

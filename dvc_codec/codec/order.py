@@ -65,7 +65,8 @@ def plan(
         length: of the longest group.
         scene_cuts: whether a scene cut starts a group, too.
         between: the most B frames between two anchors; 0: none, every frame is coded at once.
-        reach: how many frames to each side anchors have as neighbours; so many are waited for.
+        reach: how many frames to each side anchors have as neighbours; so many are waited for. None
+            where no frame waits for another (``between`` is 0).
         total: how many frames there are, about, if that is known: the last group may be short.
     """
     groups = 0  # frames of groups before
@@ -85,7 +86,8 @@ def plan(
                 yield Planned(those[place.number - at - 1].frame, place, group=group)
             at, waiting = at + distance, waiting[distance:]
 
-    for one in _surrounded(schedule(frames, length, scene_cuts=scene_cuts), reach):
+    scheduled = schedule(frames, length, scene_cuts=scene_cuts)
+    for one in _surrounded(scheduled, reach if between else 0):
         if one.starts:
             yield from emit(True)
             groups += at + 1 if anchor else 0

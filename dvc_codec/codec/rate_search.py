@@ -206,7 +206,7 @@ def _try(
             part.gop,
             scene_cuts=part.scene_cuts,
             between=between,
-            reach=REACH if part.temporal_filter and between else 0,
+            reach=REACH if part.temporal_filter else 0,
             total=expected_frames(reader.info, part.start, part.frames),
         )
         total = reader.info.frame_count

@@ -15,11 +15,17 @@ EFFORTS = {
     "auto": {"vvc": 1, "av1": 0, "hevc": 0},
     "best": {"vvc": 2, "av1": 1, "hevc": 1},
 }
-# Where there is no VVenC, and for MS-SSIM, which it does not know. For that the best comes first:
-# HEVC takes 14 to 28 % more bits than AV1 tuned for it.
 EFFORTS_WITHOUT_VVC = {"auto": {"av1": 1, "hevc": 1}, "best": {"av1": 2, "hevc": 2}}
+# For MS-SSIM, the best first: AV1 tuned for it takes 5 % more bits than VVC, HEVC 14 to 28 % more
+# than AV1 (docs/experiments.md#ms-ssim).
+EFFORTS_STRUCTURAL = {
+    "auto": {"vvc": 1, "av1": 1, "hevc": 1},
+    "best": {"vvc": 2, "av1": 2, "hevc": 2},
+}
 
-USUAL_GROUP = 32  # frames, that the ratios below are measured for; more do not matter more
+USUAL_GROUP = 32  # frames, that these ratios are measured for; more do not matter more
+# of lambdas, at lambda 512, and the power of lambda that it grows with
+RATIO, RATIO_STRUCTURAL = (13.5, 0.2), (8.6, 0.31)
 
 
 def lambda_ratio(lam: float, structural: bool = False, frames: int = USUAL_GROUP) -> float:
@@ -30,9 +36,8 @@ def lambda_ratio(lam: float, structural: bool = False, frames: int = USUAL_GROUP
     less where these are few, down to nothing more than itself.
     """
     inherited = math.pow(min(frames, USUAL_GROUP) / USUAL_GROUP, 0.75)
-    if structural:
-        return 8.6 * math.pow(lam / 512, 0.31) * inherited
-    return 13.5 * math.pow(lam / 512, 0.2) * inherited
+    ratio, power = RATIO_STRUCTURAL if structural else RATIO
+    return ratio * math.pow(lam / 512, power) * inherited
 
 
 def encode_for_lambda(
@@ -51,8 +56,8 @@ def encode_for_lambda(
         codec: a name of the registry, for its quickest search; "auto" for the cheapest of all of
             them, some of which search longer; "best" to let them search longer still.
         ratio: lambda of the I frame over ``lam``; ``lambda_ratio`` by default.
-        structural: for MS-SSIM: "auto" and "best" are then the codec that knows it, where it takes
-            the picture.
+        structural: for MS-SSIM: "auto" and "best" are then the best codec for that which is there
+            and takes the picture.
 
     Returns:
         (name of the codec, payload, the picture that a decoder makes of it).
@@ -64,14 +69,14 @@ def encode_for_lambda(
         return _coded(picture, lam * ratio, codec, structural=structural)
     tried: list[tuple[str, bytes, Picture]] = []
     refusals: list[Exception] = []
-    without_vvc = structural or vvenc.program() is None
-    efforts = (EFFORTS_WITHOUT_VVC if without_vvc else EFFORTS)[codec]
-    for name, effort in efforts.items():
+    with_vvc = vvenc.program() is not None
+    by_squares = EFFORTS if with_vvc else EFFORTS_WITHOUT_VVC
+    for name, effort in (EFFORTS_STRUCTURAL if structural else by_squares)[codec].items():
         if structural and tried:
             break
         try:
             tried.append(_coded(picture, lam * ratio, name, effort, structural))
-        except OutOfRange as error:  # SVT-AV1 takes no picture higher than 8704
+        except OutOfRange as error:  # SVT-AV1 takes no picture higher than 8704; no VVenC here
             refusals.append(error)
     if not tried:
         raise refusals[0]

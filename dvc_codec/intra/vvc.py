@@ -16,12 +16,15 @@ from dvc_codec.intra import nal, vvenc
 from dvc_codec.intra.still import check_qp, decode_still, padded_size
 from dvc_codec.video import Picture
 
-# First byte of a payload: this, or a key of _SPS_TAILS
+# First byte of a payload: this, or a key of _FORMS
 OWN_SETS = 0  # sequence and picture parameter set follow
 
 # (VVenC's preset, its parameters) by effort. Against SVT-AV1 preset 1 at the same PSNR, nine first
 # frames: -5.1, -7.6, -9 % of the bits; the second for half the time of the third.
 _PRESETS = (("fast", ""), ("medium", "MaxMTTDepthI=1"), ("medium", ""))
+
+# For lambda_intra of 1, and how much lower an octave of lambda_intra makes it
+_QP, _QP_STRUCTURAL = (65.4, 2.94), (63.0, 2.78)
 
 # NAL unit headers: layer 0, type, temporal layer 0
 _SLICE_HEADER = b"\x00\x41"  # IDR_N_LP
@@ -33,28 +36,35 @@ _DELIMITER_HEADER = b"\x00\xa1"  # says where a picture starts; nobody needs it
 _SPS_HEAD = nal.bits_of(bytes.fromhex("0079000902668000")) + "10"
 _TREE = slice(29, 31)  # of the SPS: log2 of the size of coding trees, less 5; 0 in _SPS_HEAD
 _PPS_HEAD = nal.bits_of(bytes.fromhex("00810000"))[:27]
-_PPS_TAIL = nal.bits_of(bytes.fromhex("130fd810")).rstrip("0")
-_SPS_TAILS = {  # by form, the bits of _TREE before them
+_SPS_TAILS = {  # with the bits of _TREE before them
     1: ("10", "1a80fa4dd22348a4de709b2b182041382affd2ecbfce48000000080000000988"),  # MaxMTTDepthI=1
     2: ("10", "1a80fa6dd32348a4de709b2b182041382affd2ecbfce48000000080000000988"),  # medium
     3: ("01", "1a80fd109a293de709b2b182041382afbd2ec567240000000400000004c4"),  # fast
+}
+_PPS_TAILS = ("130fd810", "130fdc10")  # one QP; blocks' own QPs
+# By form: the two tails
+_FORMS = {
+    form + len(_SPS_TAILS) * own_qps: (_SPS_TAILS[form], _PPS_TAILS[own_qps])
+    for own_qps in (False, True)
+    for form in _SPS_TAILS
 }
 
 
 @dataclass(frozen=True)
 class Vvc:
-    """The codec of the registry. See ``IntraCodec``. MS-SSIM makes it do nothing else."""
+    """The codec of the registry. See ``IntraCodec``."""
 
     name: ClassVar[str] = "vvc"
     id: ClassVar[int] = 4
     qp_range: ClassVar[range] = range(64)
 
     def qp_for(self, lambda_intra: float, structural: bool = False) -> int:
-        return min(max(round(65.4 - 2.94 * math.log2(lambda_intra)), 0), 63)
+        at_one, octave = _QP_STRUCTURAL if structural else _QP
+        return min(max(round(at_one - octave * math.log2(lambda_intra)), 0), 63)
 
     def encode(self, picture: Picture, qp: int, effort: int = 0, structural: bool = False) -> bytes:
         check_qp(self.name, qp, self.qp_range)
-        stream = vvenc.encode(picture, qp, *_PRESETS[effort])
+        stream = vvenc.encode(picture, qp, *_PRESETS[effort], perceptual=structural)
         return _payload(stream, *padded_size(picture.width, picture.height))
 
     def decode(self, data: bytes, width: int, height: int) -> Picture:
@@ -82,7 +92,7 @@ def _payload(stream: bytes, width: int, height: int) -> bytes:
     if not fits:
         kinds = ", ".join(unit[:2].hex() for unit in units)
         raise OutOfRange(f"VVenC wrote units that a vvc payload has no place for: {kinds}")
-    form = next((form for form in _SPS_TAILS if _sets(form, width, height) == [sps, pps]), OWN_SETS)
+    form = next((form for form in _FORMS if _sets(form, width, height) == [sps, pps]), OWN_SETS)
     own = b"" if form else _sized(sps) + _sized(pps)
     coded = b"".join(map(_sized, filters)) + slice_[len(_SLICE_HEADER) :]
     return bytes([form]) + own + bytes([len(filters)]) + coded
@@ -98,11 +108,11 @@ def _units(data: bytes, width: int, height: int) -> list[bytes]:
         if not _fits(sps, pps, width, height):
             raise DamagedFile("I frame: VVC parameter sets of another kind or size")
         sets = [sps, pps]
-    elif form in _SPS_TAILS:
+    elif form in _FORMS:
         sets = _sets(form, width, height)
     else:
         found = data[:1].hex() or "nothing"
-        raise DamagedFile(f"I frame: VVC payload of form {found}, not 0 to {max(_SPS_TAILS)}")
+        raise DamagedFile(f"I frame: VVC payload of form {found}, not 0 to {max(_FORMS)}")
     count, rest = rest[:1], rest[1:]
     if not count:
         raise DamagedFile(f"I frame: VVC payload of {len(data)} bytes ends before its slice")
@@ -117,10 +127,14 @@ def _units(data: bytes, width: int, height: int) -> list[bytes]:
 
 def _sets(form: int, width: int, height: int) -> list[bytes]:
     """The sequence and the picture parameter set of every picture of this form and size."""
-    tree, tail = _SPS_TAILS[form]
+    (tree, sps_tail), pps_tail = _FORMS[form]
     size = nal.ue(width, height)
-    sps = _sps_head(tree) + size + nal.bits_of(bytes.fromhex(tail)).rstrip("0")
-    return [nal.escaped(nal.bytes_of(bits)) for bits in (sps, _PPS_HEAD + size + _PPS_TAIL)]
+    sps = _sps_head(tree) + size + _tail(sps_tail)
+    return [nal.escaped(nal.bytes_of(bits)) for bits in (sps, _PPS_HEAD + size + _tail(pps_tail))]
+
+
+def _tail(digits: str) -> str:
+    return nal.bits_of(bytes.fromhex(digits)).rstrip("0")
 
 
 def _fits(sps: bytes, pps: bytes, width: int, height: int) -> bool:

@@ -9,11 +9,11 @@ from dvc_codec.errors import DvcError, OutOfRange
 from dvc_codec.intra.still import packed, padded_size
 from dvc_codec.video import Picture
 
-# qpa=0: by PSNR, not by what it takes eyes to see. Level 6.2 is in the parameter sets, and left to
-# VVenC it would follow from the size.
+# qpa=0: by PSNR; 1: blocks have QPs by what eyes see (XPSNR). Level 6.2 is in the parameter sets,
+# and left to VVenC it would follow from the size.
 _COMMAND = (
     "-v error -f rawvideo -pix_fmt yuv420p10le -s {width}x{height} -r 1 -i - -frames:v 1 "
-    "-c:v libvvenc -preset {preset} -qp {qp} -qpa 0 -threads 1 -vvenc-params {parameters} "
+    "-c:v libvvenc -preset {preset} -qp {qp} -qpa {qpa} -threads 1 -vvenc-params {parameters} "
     "-f vvc"
 )
 _LEVEL = "level=6.2"
@@ -35,7 +35,9 @@ def program() -> str | None:
     return path if "libvvenc" in encoders.split() else None
 
 
-def encode(picture: Picture, qp: int, preset: str, parameters: str = "") -> bytes:
+def encode(
+    picture: Picture, qp: int, preset: str, parameters: str = "", *, perceptual: bool = False
+) -> bytes:
     """All bytes that VVenC makes of ``picture``, in 10 bits, single-threaded.
 
     Args:
@@ -43,6 +45,7 @@ def encode(picture: Picture, qp: int, preset: str, parameters: str = "") -> byte
         qp: 0 to 63.
         preset: VVenC's.
         parameters: more of VVenC's own, ``NAME=VALUE:NAME=VALUE``.
+        perceptual: spend bits where eyes see it, which MS-SSIM follows, not by squared error.
 
     Raises:
         OutOfRange: there is no VVenC, or it does not take a picture of this size.
@@ -59,6 +62,7 @@ def encode(picture: Picture, qp: int, preset: str, parameters: str = "") -> byte
         height=height,
         preset=preset,
         qp=qp,
+        qpa=int(perceptual),
         parameters=":".join(filter(None, (parameters, _LEVEL))),
     ).split()
     samples = packed(picture, width, height).astype("<u2") << 2

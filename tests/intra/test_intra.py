@@ -284,11 +284,14 @@ def test_a_golden_vvc_payload_decodes_to_the_same_for_ever() -> None:
 
 
 @NEEDS_VVENC
+@pytest.mark.parametrize("structural", [False, True])
 @pytest.mark.parametrize("effort", [0, 1, 2])
-def test_vvc_carries_no_parameter_sets(effort: int) -> None:
+def test_vvc_carries_no_parameter_sets(effort: int, structural: bool) -> None:
     for width, height in ((208, 120), (97, 33)):
-        payload = get("vvc").encode(waves(width, height), 30, effort)
-        assert payload[0] == (3, 1, 2)[effort]
+        picture = waves(width, height)
+        payload = get("vvc").encode(picture, 30, effort, structural)
+        assert payload[0] == (3, 1, 2)[effort] + 3 * structural
+        assert psnr(picture, get("vvc").decode(payload, width, height)) > 30
         for header in (b"\x00\x79", b"\x00\x81", b"\x00\xa1"):
             assert header not in payload[:40]
         assert b"warning" not in payload  # VVenC prints some
@@ -307,7 +310,8 @@ def test_the_format_has_the_parameter_sets_of_vvc() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "format.md").read_text()
     for unit in vvc_module._sets(1, 96, 80):
         assert f"`{unit.hex(' ').upper()}`" in text
-    for _, tail in vvc_module._SPS_TAILS.values():
+    sps_tails = (tail for _, tail in vvc_module._SPS_TAILS.values())
+    for tail in (*sps_tails, *vvc_module._PPS_TAILS):
         assert f"`{bytes.fromhex(tail).hex(' ').upper()}`" in text
 
 
@@ -379,5 +383,12 @@ def test_an_ffmpeg_without_vvenc_is_none(monkeypatch: pytest.MonkeyPatch) -> Non
         assert vvenc.program.__wrapped__() is None
 
 
-def test_ms_ssim_takes_av1_not_vvc() -> None:
+@NEEDS_VVENC
+def test_ms_ssim_takes_vvc_that_spends_by_what_eyes_see() -> None:
+    name, data, _ = encode_for_lambda(waves(96, 80), 512, structural=True)
+    assert (name, data[0]) == ("vvc", 4)
+
+
+def test_ms_ssim_takes_av1_where_there_is_no_vvenc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vvenc, "program", lambda: None)
     assert encode_for_lambda(waves(96, 80), 512, structural=True)[0] == "av1"
