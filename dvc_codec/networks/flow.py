@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dvc_codec.networks.blocks import activate, conv
+from dvc_codec.networks.boxes import tile_means, window_means
 from dvc_codec.networks.propagation import CELL, Propagation
 from dvc_codec.networks.warp import GRID, enlarge, quarter_samples, smooth, warp
 
@@ -68,7 +69,7 @@ def match(
     ]
     difference = torch.cat([current - s for s in shifted], 1).pow_(2)
     window = level.window + (level.window - level.stride) % 2
-    cost = _window_means(difference, window, level.stride)
+    cost = _means(difference, window, level.stride)
     displacement = torch.tensor(steps, dtype=cost.dtype, device=cost.device)
     cost = cost + penalty * displacement.pow(2).sum(1).view(1, -1, 1, 1)
     lowest = cost.amin(1, keepdim=True)
@@ -90,12 +91,9 @@ def _added_up(parts: Sequence[Tensor]) -> Tensor:
     return total
 
 
-def _window_means(x: Tensor, window: int, stride: int) -> Tensor:
+def _means(x: Tensor, window: int, stride: int) -> Tensor:
     """Means of windows centred on cells of ``stride`` pixels, the border excluded."""
-    margin = (window - stride) // 2
-    if window % 2 == stride % 2 == margin % 2 == 0:  # whole pairs: the same means, half the work
-        x, window, stride, margin = F.avg_pool2d(x, 2), window // 2, stride // 2, margin // 2
-    return F.avg_pool2d(x, window, stride, margin, count_include_pad=False)
+    return window_means(x, window, stride, (window - stride) // 2)
 
 
 def best_of(
@@ -112,7 +110,7 @@ def best_of(
     best, lowest = flows[0], None
     for flow in flows:
         error = (current - warp(reference, enlarge(flow, level.stride))).square()
-        cost = _window_means(error, window, level.stride)
+        cost = _means(error, window, level.stride)
         if lowest is None:
             best, lowest = flow, cost
         else:
@@ -136,7 +134,7 @@ def match_pyramid(
     Returns:
         (B, 2, H/4, W/4) flow in cells of the 1/4 grid.
     """
-    a, b = (F.avg_pool2d(p, FINEST.scale) for p in (reference, current))
+    a, b = (tile_means(p, FINEST.scale) for p in (reference, current))
     cell = FINEST.scale * FINEST.stride
     coarse = [
         _coarse(reference, current, (*start, *MIDDLE), penalty)
@@ -157,7 +155,7 @@ def _coarse(reference: Tensor, current: Tensor, levels: Sequence[Level], penalty
     height, width = current.shape[-2:]
     flow = current.new_zeros(len(current), 2, height // cell, width // cell)
     for level, following in zip(levels, (*levels[1:], FINEST), strict=True):
-        a, b = (F.avg_pool2d(p, level.scale) for p in (reference, current))
+        a, b = (tile_means(p, level.scale) for p in (reference, current))
         flow = smooth(match(a, b, flow, level, penalty))
         finer = level.scale * level.stride // (following.scale * following.stride)
         flow = enlarge(flow, finer) * (level.scale / following.scale)
@@ -192,7 +190,7 @@ def least_squares(
     dy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) * 0.5
     error = current - moved
     products = torch.cat((dx * dx, dx * dy, dy * dy, dx * error, dy * error), 1)
-    xx, xy, yy, xe, ye = smooth(F.avg_pool2d(products, GRID)).unbind(1)
+    xx, xy, yy, xe, ye = window_means(tile_means(products, GRID), 3, 1, 1).unbind(1)
     to_neighbours = pull[:, None] * (smooth(flow) - flow) * GRID
     xx, yy = xx + pull, yy + pull
     xe, ye = xe + to_neighbours[:, 0], ye + to_neighbours[:, 1]
@@ -213,7 +211,7 @@ def find(
     margin = (MARGIN / lagrangian).view(-1, 1, 1, 1)
     flow = match_pyramid(reference, current, expected, penalty, margin)
     cells = CELL // GRID
-    flow, likely = (F.avg_pool2d(x * GRID, cells) for x in (flow, expected))
+    flow, likely = (tile_means(x * GRID, cells) for x in (flow, expected))
     flow = Propagation(samples, current, likely, lagrangian).search(flow)
     flow = enlarge(flow, cells) / GRID
     pull = (PULL / lagrangian.sqrt()).view(-1, 1, 1)

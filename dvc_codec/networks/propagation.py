@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dvc_codec.networks.boxes import tile_means
 from dvc_codec.networks.warp import SAMPLES, fetch, smooth
 
 CELL = 8  # luma pixels
@@ -58,11 +59,12 @@ class Propagation:
         """
         b, _, h, w = flow.shape
         side = CELL // SAMPLING
-        moves = flow.permute(0, 2, 3, 1)[:, :, None, :, None] * self.unit
-        grid = self.places.view(1, h, side, w, side, 2) + moves
+        # in rows: adding numbers in twos, cell by cell, takes five times as long
+        moves = (flow.permute(0, 2, 3, 1) * self.unit).repeat_interleave(side, 2)
+        grid = self.places.view(1, h, side, w * side, 2) + moves[:, :, None]
         error = fetch(self.samples, grid.view(b, h * side, w * side, 2)).sub_(self.current)
         # the means of windows of three cells are means of cells' means
-        return smooth(F.avg_pool2d(error.square_(), side))
+        return smooth(tile_means(error.square_(), side))
 
     def cost(self, flow: Tensor, error: Tensor, around: Tensor) -> Tensor:
         """Error and roughness: how far from ``around`` a flow is, less what is expected."""
