@@ -134,9 +134,11 @@ def _keep_idle(picture: Tensor, moved: Tensor, idle: Tensor) -> Tensor:
     return torch.where(idle, picture.detach() + (moved - moved.detach()), moved)
 
 
-def fetch(picture: Tensor, grid: Tensor) -> Tensor:
+def fetch(
+    picture: Tensor, grid: Tensor, mode: Literal["bilinear", "nearest"] = "bilinear"
+) -> Tensor:
     """Read (B, C, H, W) at positions (B, h, w, 2) from -1 to 1 across it -> (B, C, h, w)."""
-    return F.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return F.grid_sample(picture, grid, mode=mode, padding_mode="border", align_corners=True)
 
 
 def quarter_samples(picture: Tensor) -> Tensor:

@@ -48,7 +48,9 @@ def test_what_most_of_the_picture_does_is_tried_everywhere() -> None:
     flow = Propagation(
         quarter_samples(reference), current, everywhere(0, 0, current), LAMBDA
     ).search(start)
-    assert torch.equal(flow[..., 2:-2, 2:-2], everywhere(9, -5, current)[..., 2:-2, 2:-2])
+    right = everywhere(9, -5, current)[..., 2:-2, 2:-2]
+    # whatever is nearest to the same quarter sample is as good
+    torch.testing.assert_close(flow[..., 2:-2, 2:-2], right, rtol=0, atol=1 / 8)
 
 
 @pytest.mark.parametrize("right", [(0.0, 0.0), (7.0, 3.0)])
