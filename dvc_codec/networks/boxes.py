@@ -2,6 +2,8 @@
 float32, the more so the larger the windows. For what has no gradient: the encoder's searches.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,8 +12,8 @@ from torch import Tensor
 def tile_means(x: Tensor, side: int) -> Tensor:
     """(B, C, H, W), H and W multiples of ``side`` -> (B, C, H / side, W / side), means of tiles."""
     for dim in (-2, -1):
-        x = _added(_every(x, dim, side))
-    return x.mul_(1 / side**2) if side > 1 else x
+        x = added_up(_every(x, dim, side))
+    return x.mul_(1 / side**2)
 
 
 def window_means(x: Tensor, window: int, stride: int, margin: int) -> Tensor:
@@ -42,9 +44,9 @@ def _window_sums(x: Tensor, dim: int, window: int, stride: int, margin: int) -> 
     beyond = (windows - 1) * stride + window - x.shape[dim] - margin
     x = F.pad(x, (margin, beyond) if dim == -1 else (0, 0, margin, beyond))
     if stride > 1:
-        x = _added(_every(x, dim, stride))
+        x = added_up(_every(x, dim, stride))
         window //= stride
-    return _added([x.narrow(dim, n, windows) for n in range(window)])
+    return added_up([x.narrow(dim, n, windows) for n in range(window)])
 
 
 def _every(x: Tensor, dim: int, step: int) -> list[Tensor]:
@@ -56,8 +58,10 @@ def _every(x: Tensor, dim: int, step: int) -> list[Tensor]:
     return [x[..., first::step, :] for first in range(step)]
 
 
-def _added(parts: list[Tensor]) -> Tensor:
-    """A new tensor."""
+def added_up(parts: Sequence[Tensor]) -> Tensor:
+    """A new tensor, one after the other: what PyTorch's products of matrices and softmax give
+    depends in its last bit on the number of threads, and now and then a decision on that.
+    """
     if len(parts) == 1:
         return parts[0].clone()
     total = torch.add(parts[0], parts[1])

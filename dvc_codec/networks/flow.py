@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dvc_codec.networks.blocks import activate, conv
-from dvc_codec.networks.boxes import tile_means, window_means
+from dvc_codec.networks.boxes import added_up, tile_means, window_means
 from dvc_codec.networks.propagation import CELL, Propagation
 from dvc_codec.networks.warp import GRID, enlarge, quarter_samples, smooth, warp
 
@@ -68,32 +68,22 @@ def match(
         moved[:, :, reach + dy : reach + dy + h, reach + dx : reach + dx + w] for dx, dy in steps
     ]
     difference = torch.cat([current - s for s in shifted], 1).pow_(2)
-    window = level.window + (level.window - level.stride) % 2
-    cost = _means(difference, window, level.stride)
+    cost = _means(difference, level)
     displacement = torch.tensor(steps, dtype=cost.dtype, device=cost.device)
     cost = cost + penalty * displacement.pow(2).sum(1).view(1, -1, 1, 1)
     lowest = cost.amin(1, keepdim=True)
     weight = torch.exp((lowest - cost) / (TEMPERATURE * (lowest + 2e-5)))
     side = 2 * reach + 1
     grid = weight.unflatten(1, (side, side))
-    rows, columns = _added_up(grid.unbind(2)), _added_up(grid.unbind(1))
-    mean = [_added_up([x[:, n] * (n - reach) for n in range(side)]) for x in (columns, rows)]
-    return flow + torch.stack(mean, 1) / _added_up(rows.unbind(1))[:, None]
+    rows, columns = added_up(grid.unbind(2)), added_up(grid.unbind(1))
+    mean = [added_up([x[:, n] * (n - reach) for n in range(side)]) for x in (columns, rows)]
+    return flow + torch.stack(mean, 1) / added_up(rows.unbind(1))[:, None]
 
 
-def _added_up(parts: Sequence[Tensor]) -> Tensor:
-    """One after the other: what PyTorch's products of matrices and softmax give depends in its last
-    bit on the number of threads, and now and then a decision on that.
-    """
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
-
-
-def _means(x: Tensor, window: int, stride: int) -> Tensor:
-    """Means of windows centred on cells of ``stride`` pixels, the border excluded."""
-    return window_means(x, window, stride, (window - stride) // 2)
+def _means(x: Tensor, level: Level) -> Tensor:
+    """Means of the level's windows, centred on its cells, the border excluded."""
+    margin = (level.window - level.stride + 1) // 2
+    return window_means(x, level.stride + 2 * margin, level.stride, margin)
 
 
 def best_of(
@@ -106,11 +96,10 @@ def best_of(
         flows: (B, 2, h / stride, w / stride) each, in pixels of this level.
         margin: (B, 1, 1, 1) of mean squared difference.
     """
-    window = level.window + (level.window - level.stride) % 2
     best, lowest = flows[0], None
     for flow in flows:
         error = (current - warp(reference, enlarge(flow, level.stride))).square()
-        cost = _means(error, window, level.stride)
+        cost = _means(error, level)
         if lowest is None:
             best, lowest = flow, cost
         else:
