@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,7 +159,7 @@ def run(arguments: argparse.Namespace) -> None:
             frame_bits[summary.last.record.pts] = summary.last.bits
             if summary.last.record.kind == FrameKind.I:
                 indices.add(summary.last.record.rate_index)
-            total = expected_frames(info, part.start, part.frames)
+            total = info.frames_from(part.start, part.frames)
             facts = so_far(summary, info, total)
             line.show(summary.frames, total, *in_words(facts), facts=facts)
 
@@ -286,14 +285,6 @@ def in_words(facts: dict[str, float | None]) -> tuple[str, ...]:
     expected = facts["expected_bytes"]
     size = f"{(facts['bytes'] or 0) / 1000:.0f} kB"
     return (*parts, size if expected is None else f"{size} of {expected / 1000:.0f} kB")
-
-
-def expected_frames(info: "VideoInfo", start: float, wanted: int | None) -> int | None:
-    """How many frames will be coded, as far as the source says."""
-    if info.frame_count is None:
-        return wanted
-    left = max(1, info.frame_count - math.floor(start * info.frame_rate))
-    return left if wanted is None else min(left, wanted)
 
 
 def kbit_per_second(summary: "Summary", info: "VideoInfo") -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dvc_codec.cli import decode, encode
-from dvc_codec.cli.encode import expected_frames, source_notes
+from dvc_codec.cli.encode import source_notes
 from dvc_codec.cli.options import (
     STANDARD,
     Commands,
@@ -129,7 +129,7 @@ def copy(arguments: argparse.Namespace) -> None:
 
         def follow(done: "Transcoded", info: "VideoInfo") -> None:
             infos[:] = [info]
-            line.show(done.frames, expected_frames(info, arguments.start, frames))
+            line.show(done.frames, info.frames_from(arguments.start, frames))
 
         done = transcode_file(
             arguments.source,

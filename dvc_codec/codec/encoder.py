@@ -16,7 +16,7 @@ from dvc_codec.codec.model import Model, load_model
 from dvc_codec.codec.order import LIMIT_BETWEEN, MOST_BETWEEN, DisplayOrder, plan
 from dvc_codec.codec.output import Output, header_of
 from dvc_codec.codec.rates import ConstantRate, RateControl
-from dvc_codec.codec.source import expected_frames, open_companions, open_source
+from dvc_codec.codec.source import open_companions, open_source
 from dvc_codec.codec.temporal_filter import REACH
 from dvc_codec.container import FrameKind, ResumedFrame
 from dvc_codec.errors import OutOfRange, UsageError
@@ -154,7 +154,7 @@ def encode_file(
         copy = stack.enter_context(open_writer(recon, info)) if recon else None
         if model.codec.prior_between is None:
             between = 0
-        expected = expected_frames(info, start, frames)
+        expected = info.frames_from(start, frames)
         in_order = plan(
             iter(reader),
             gop,

@@ -25,7 +25,7 @@ from dvc_codec.codec.rates import (
     RateControl,
     first_guess,
 )
-from dvc_codec.codec.source import expected_frames, open_companions, open_source
+from dvc_codec.codec.source import open_companions, open_source
 from dvc_codec.codec.temporal_filter import REACH
 from dvc_codec.errors import OutOfRange
 from dvc_codec.networks.rate import RATES, lambda_at
@@ -207,7 +207,7 @@ def _try(
             scene_cuts=part.scene_cuts,
             between=between,
             reach=REACH if part.temporal_filter else 0,
-            total=expected_frames(reader.info, part.start, part.frames),
+            total=reader.info.frames_from(part.start, part.frames),
         )
         total = reader.info.frame_count
         every = 1

@@ -59,16 +59,6 @@ def open_source(
     return open_video(path, start=start, frames=frames, convert=convert, raw=raw)
 
 
-def expected_frames(info: VideoInfo, start: float, frames: int | None) -> int | None:
-    """How many frames will come of a video from ``start`` seconds on, of which ``frames`` are
-    wanted at most; None: nobody knows. As right as the video's header is.
-    """
-    there = info.frame_count
-    if there is not None and start:
-        there = max(1, there - round(start * float(info.frame_rate)))
-    return min((count for count in (there, frames) if count is not None), default=None)
-
-
 def open_companions(path: str | Path) -> Companions:
     """Sound, subtitles, tags and chapters of a file that :func:`open_source` reads."""
     return DvcCompanions(Path(path)) if is_dvc(path) else Companions(path)

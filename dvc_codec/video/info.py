@@ -71,3 +71,12 @@ class VideoInfo:
     def frame_ticks(self) -> int:
         """Ticks of ``time_base`` that one frame lasts, at least 1."""
         return max(1, round(1 / (self.frame_rate * self.time_base)))
+
+    def frames_from(self, start: float, wanted: int | None) -> int | None:
+        """How many frames will come from ``start`` seconds on, of which ``wanted`` are asked for;
+        None: nobody knows. As right as ``frame_count`` is.
+        """
+        there = self.frame_count
+        if there is not None and start:
+            there = max(1, there - round(start * float(self.frame_rate)))
+        return min((count for count in (there, wanted) if count is not None), default=None)
