@@ -94,7 +94,7 @@ def best_of(
     Args:
         reference, current, level: as in :func:`match`.
         flows: (B, 2, h / stride, w / stride) each, in pixels of this level.
-        margin: (B, 1, 1, 1) of mean squared difference.
+        margin: (B, 1, h / stride, w / stride), or one for all cells, of mean squared difference.
     """
     best, lowest = flows[0], None
     for flow in flows:
@@ -118,7 +118,7 @@ def match_pyramid(
         reference, current: luma (B, 1, H, W); H and W multiples of 16.
         expected: (B, 2, H/4, W/4) flow that would cost nothing, in cells of the 1/4 grid.
         penalty: (B, 1, 1, 1), as in :func:`match`.
-        margin: (B, 1, 1, 1), as in :func:`best_of`.
+        margin: (B, 1, H/4, W/4), or one for all cells, as in :func:`best_of`.
 
     Returns:
         (B, 2, H/4, W/4) flow in cells of the 1/4 grid.
@@ -163,8 +163,8 @@ def least_squares(
     Args:
         reference, current: luma (B, 1, H, W).
         flow: (B, 2, H/4, W/4) in cells of that grid.
-        pull: (B, 1, 1), weight of the distance from the neighbours' mean, in squared gradient:
-            holds cells without texture.
+        pull: (B, H/4, W/4), or one for all cells, weight of the distance from the neighbours' mean,
+            in squared gradient: holds cells without texture.
         samples: the reference's quarter samples, where they are known already.
 
     Returns:
@@ -189,21 +189,30 @@ def least_squares(
 
 
 def find(
-    reference: Tensor, samples: Tensor, current: Tensor, expected: Tensor, lagrangian: Tensor
+    reference: Tensor,
+    samples: Tensor,
+    current: Tensor,
+    expected: Tensor,
+    lagrangian: Tensor,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """All that is computed and not learned: coarse to fine, then cells that learn from each other,
     then least squares. Arguments and result as :class:`FlowEstimator`; ``samples``: the reference's
     quarter samples.
     """
+    cells = CELL // GRID
+    local = lagrangian.view(-1, 1, 1, 1)
+    finer = local
+    if weights is not None:
+        local = local * weights
+        finer = enlarge(local, cells)
     # 3e-2 / lambda: the penalty that measured best, tied to what a bit of motion is worth
     penalty = (3e-2 / lagrangian).clamp(max=3e-4).view(-1, 1, 1, 1)
-    margin = (MARGIN / lagrangian).view(-1, 1, 1, 1)
-    flow = match_pyramid(reference, current, expected, penalty, margin)
-    cells = CELL // GRID
+    flow = match_pyramid(reference, current, expected, penalty, MARGIN / finer)
     flow, likely = (tile_means(x * GRID, cells) for x in (flow, expected))
-    flow = Propagation(samples, current, likely, lagrangian).search(flow)
+    flow = Propagation(samples, current, likely, local).search(flow)
     flow = enlarge(flow, cells) / GRID
-    pull = (PULL / lagrangian.sqrt()).view(-1, 1, 1)
+    pull = PULL / finer[:, 0].sqrt()
     for _ in range(ITERATIONS):
         flow = least_squares(reference, current, flow, pull, samples)
     return flow
@@ -219,12 +228,27 @@ class FlowEstimator(nn.Module):
         self.last = conv(channels, 2, zero=True)
 
     def forward(
-        self, reference: Tensor, current: Tensor, expected: Tensor, lagrangian: Tensor
+        self,
+        reference: Tensor,
+        current: Tensor,
+        expected: Tensor,
+        lagrangian: Tensor,
+        weights: Tensor | None = None,
     ) -> Tensor:
-        """Luma (B, 1, H, W) x 2, lambda (B,) -> flow (B, 2, H/4, W/4) in cells of the 1/4 grid."""
+        """Where every part of ``current`` is found in ``reference``.
+
+        Args:
+            reference, current: luma (B, 1, H, W).
+            expected: (B, 2, H/4, W/4), the flow that would cost nothing.
+            lagrangian: (B,), lambda.
+            weights: (B, 1, H/8, W/8), what squared errors count; None: as they do in D.
+
+        Returns:
+            (B, 2, H/4, W/4) flow in cells of the 1/4 grid.
+        """
         with torch.no_grad():
             samples = quarter_samples(reference)
-            flow = find(reference, samples, current, expected, lagrangian)
+            flow = find(reference, samples, current, expected, lagrangian, weights)
             error = current - warp(reference, enlarge(flow, GRID), "sharp", GRID, samples)
         x = torch.cat(
             (F.pixel_unshuffle(current, 4) * 3, F.pixel_unshuffle(error, 4) * 15, flow * 0.25), 1

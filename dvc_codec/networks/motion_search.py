@@ -16,6 +16,7 @@ from dvc_codec.networks.flow import FlowEstimator
 from dvc_codec.networks.interface import Latents, LatentsOfPlanes
 from dvc_codec.networks.motion import BLOCK, MotionAutoencoder
 from dvc_codec.networks.rate import lagrangian, residual_scale
+from dvc_codec.networks.structure import StructuralWeights
 from dvc_codec.networks.warp import GRID, warp_overlapped
 
 # planes of symbols, in coding order; B frames have motion back, to the picture that is shown later
@@ -27,6 +28,9 @@ MOTION_BACK, MOTION_BACK_DETAIL = "motion_back", "motion_back_detail"
 UNSURE = 0.01
 # An error of one motion of two is halved in the mean of what they fetch, a squared one quartered
 WEIGHT_OF_TWO = 0.25
+# Times what structure says that errors of the prediction count, which coding makes other errors of
+# (docs/experiments.md#ms-ssim)
+STRUCTURE_COUNTS = 2.5
 
 Symbols = Mapping[str, Tensor]
 
@@ -40,12 +44,14 @@ class MotionSearch:
         motion: transforms it.
         luma: (B, 1, H, W), of the frame.
         rate_index: (B,), of the frame.
+        structure: where errors are weighed by structure.
     """
 
     flow: FlowEstimator
     motion: MotionAutoencoder
     luma: Tensor
     rate_index: Tensor
+    structure: StructuralWeights | None = None
 
     def to_one(self, reference: Tensor, expected: Tensor) -> LatentsOfPlanes:
         """Of a P frame, from its reference's luma and the flow that is expected:
@@ -105,6 +111,13 @@ class MotionSearch:
         """How much motion matters where the picture is predicted perfectly, (B, 2, H/16, W/16)."""
         return self.motion.weight(self.luma)
 
+    @cached_property
+    def counted(self) -> Tensor | None:
+        """What squared errors of the prediction count, (B, 1, H/8, W/8); None: as they do in D."""
+        if self.structure is None:
+            return None
+        return STRUCTURE_COUNTS * self.structure.of_blocks(self.luma)
+
     def weight(self, prediction: Tensor) -> Tensor:
         """Of the motion of each block, (B, 2, H/16, W/16), where the picture is predicted so.
 
@@ -117,7 +130,7 @@ class MotionSearch:
             return self.texture * (usual / (usual + left))
 
     def _find(self, reference: Tensor, luma: Tensor, expected: Tensor) -> "_Found":
-        flow = self.flow(reference, luma, expected, lagrangian(self.rate_index))
+        flow = self.flow(reference, luma, expected, lagrangian(self.rate_index), self.counted)
         return _Found(flow, *self.motion.analyse(flow, expected, self.rate_index))
 
     def _detail(self, found: "_Found", means: Tensor, weight: Tensor) -> Latents:

@@ -86,7 +86,7 @@ class PFrameNetwork(nn.Module):
         self, current: Planes, reference: Reference | Between, rate_index: Tensor
     ) -> LatentsOfPlanes:
         """Encoder: estimate the flow and transform what its prediction misses."""
-        search = MotionSearch(self.flow, self.motion, current.luma, rate_index)
+        search = MotionSearch(self.flow, self.motion, current.luma, rate_index, self.structure)
         if isinstance(reference, Reference):
             return search.to_one(reference.picture.luma, self._expected(reference))
         between = reference

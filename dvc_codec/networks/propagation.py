@@ -34,7 +34,7 @@ class Propagation:
         current: luma (B, 1, H, W).
         expected: (B, 2, H/8, W/8) in pixels: what costs nothing. Roughness is that of the distance
             from it.
-        lagrangian: (B,).
+        lagrangian: (B, 1, 1, 1), or (B, 1, H/8, W/8) where errors do not count alike.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Propagation:
     ) -> None:
         self.samples = samples
         self.expected = expected
-        self.roughness = (ROUGHNESS / lagrangian).view(-1, 1, 1, 1)
+        self.roughness = ROUGHNESS / lagrangian
         h, w = current.shape[-2:]
         y = torch.arange(0, h, SAMPLING, device=current.device)
         x = torch.arange(0, w, SAMPLING, device=current.device)

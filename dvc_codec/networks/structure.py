@@ -47,20 +47,31 @@ class StructuralWeights(nn.Module):
 
     def forward(self, luma: Tensor) -> Tensor:
         """(B, 1, H, W), H and W multiples of 16 -> (B, 64, H/8, W/8), without gradient."""
-        with torch.no_grad():
-            scale = luma.float()
-            weights: Tensor | float = 0.0
-            for number, share in enumerate(self.share):
-                inverse = 1 / (2 * _variance(scale) + C2)
-                shrink = BLOCK >> number
-                if shrink > 1:
-                    inverse = F.avg_pool2d(inverse, shrink)
-                elif shrink == 0:
-                    inverse = inverse.repeat_interleave(2, -1).repeat_interleave(2, -2)
-                weights = weights + inverse * share.view(1, -1, 1, 1)
-                scale = F.avg_pool2d(scale, 2)
-            assert isinstance(weights, Tensor)
-            return weights
+        return _weighed(luma, self.share)
+
+    def of_blocks(self, luma: Tensor) -> Tensor:
+        """The mean of the weights of a block's coefficients, (B, 1, H/8, W/8), without gradient:
+        of errors that may be anything.
+        """
+        return _weighed(luma, self.share.mean(1, keepdim=True))
+
+
+@torch.no_grad()
+def _weighed(luma: Tensor, shares: Tensor) -> Tensor:
+    """(B, 1, H, W) and a row of C shares for each scale -> (B, C, H/8, W/8)."""
+    scale = luma.float()
+    weights: Tensor | float = 0.0
+    for number, share in enumerate(shares):
+        inverse = 1 / (2 * _variance(scale) + C2)
+        shrink = BLOCK >> number
+        if shrink > 1:
+            inverse = F.avg_pool2d(inverse, shrink)
+        elif shrink == 0:
+            inverse = inverse.repeat_interleave(2, -1).repeat_interleave(2, -2)
+        weights = weights + inverse * share.view(1, -1, 1, 1)
+        scale = F.avg_pool2d(scale, 2)
+    assert isinstance(weights, Tensor)
+    return weights
 
 
 def _variance(x: Tensor) -> Tensor:

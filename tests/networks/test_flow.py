@@ -198,3 +198,11 @@ def test_motion_of_a_still_sequence_costs_nothing() -> None:
         means, detail = network.motion.analyse(flow, predicted, torch.tensor([42]))
         expected = network.motion.expected_detail(means, torch.tensor([42]))
     assert all(float(x.abs().max()) == 0 for x in (predicted, means, detail, expected))
+
+
+def test_errors_that_count_as_usual_are_the_same_as_without_weights() -> None:
+    before, after = texture((0, 0)), texture((2.25, -1.5))
+    samples, usual = quarter_samples(before), before.new_ones(1, 1, 16, 24)
+    found = (before, samples, after, nothing(before), LAMBDA)
+    assert torch.equal(find(*found, usual), find(*found))
+    assert not torch.equal(find(*found, usual / 100), find(*found))

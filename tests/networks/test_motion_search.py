@@ -1,5 +1,7 @@
 """How much the encoder thinks an error of a block's motion matters."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -8,6 +10,7 @@ from dvc_codec.codec.pictures import to_planes
 from dvc_codec.networks.motion_search import UNSURE, MotionSearch
 from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.rate import residual_scale
+from dvc_codec.networks.structure import StructuralWeights
 from tests.moving import panned_texture
 
 RATE = torch.tensor([30])
@@ -43,3 +46,13 @@ def test_finer_rates_are_disturbed_by_smaller_errors(search: MotionSearch) -> No
     prediction = off_by(search.luma, 0.05)
     finer = MotionSearch(search.flow, search.motion, search.luma, RATE + 20)
     assert (finer.weight(prediction) < search.weight(prediction))[..., 0, 0].all()
+
+
+def test_errors_count_by_structure_where_that_is_the_metric(search: MotionSearch) -> None:
+    assert search.counted is None
+    structural = replace(search, structure=StructuralWeights())
+    assert structural.counted is not None
+    assert structural.counted.shape == (1, 1, 8, 8)
+    fainter = replace(structural, luma=search.luma / 4).counted
+    assert fainter is not None
+    assert (fainter > structural.counted).all()

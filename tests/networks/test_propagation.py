@@ -84,7 +84,7 @@ def test_every_sample_is_searched_for_itself() -> None:
     start[0], start[1] = everywhere(3, 1, one[0])[0], everywhere(-6, 2, one[0])[0]
     start[:, :, 4, 4] = 0
     zero = everywhere(0, 0, current)
-    lagrangian = torch.tensor([4096.0, 64.0])
+    lagrangian = torch.tensor([4096.0, 64.0]).view(-1, 1, 1, 1)
     both = Propagation(quarter_samples(reference), current, zero, lagrangian).search(start)
     alone = Propagation(quarter_samples(two[0]), two[1], zero[1:], lagrangian[1:]).search(start[1:])
     torch.testing.assert_close(both[1:], alone)
@@ -121,3 +121,13 @@ def test_steps_are_the_eight_around() -> None:
     found = {tuple(s.flatten().tolist()) for s in steps(torch.zeros(1, 2, 1, 1), 0.5)}
     assert len(found) == 8 and (0.0, 0.0) not in found
     assert all(abs(v) in (0, 0.5) for pair in found for v in pair)
+
+
+def test_where_errors_count_for_more_motion_is_less_smooth() -> None:
+    """Two takes of noise and nothing else: what is found there is as rough as may be."""
+    reference, current = 0.1 * noise(1), 0.1 * noise(2)
+    zero = everywhere(0, 0, current)
+    lagrangian = torch.full_like(zero[:, :1], 4096.0)
+    lagrangian[..., 8:] = 16
+    flow = Propagation(quarter_samples(reference), current, zero, lagrangian).search(zero)
+    assert flow[..., :7].square().mean() > 4 * flow[..., 9:].square().mean()

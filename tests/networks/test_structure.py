@@ -55,3 +55,9 @@ def test_a_decoder_finds_the_encoders_steps() -> None:
         usual = code_frame(build("dvc", {}), second, state, rate, law_costs)
     assert torch.equal(decoded.picture.luma, coded.state.reference.picture.luma)
     assert not torch.equal(usual.symbols["luma"], coded.symbols["luma"])
+
+
+def test_a_blocks_weight_is_the_mean_of_its_coefficients() -> None:
+    luma = uneven(3)
+    weights = StructuralWeights()
+    torch.testing.assert_close(weights.of_blocks(luma), weights(luma).mean(1, keepdim=True))
