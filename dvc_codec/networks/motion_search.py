@@ -28,8 +28,8 @@ MOTION_BACK, MOTION_BACK_DETAIL = "motion_back", "motion_back_detail"
 UNSURE = 0.01
 # An error of one motion of two is halved in the mean of what they fetch, a squared one quartered
 WEIGHT_OF_TWO = 0.25
-# Times what structure says that errors of the prediction count, which coding makes other errors of
-# (docs/experiments.md#ms-ssim)
+# Times structure's weights: what errors of the prediction count in the search, beside the motion's
+# smoothness; best of 1, 1.6, 2.5 and 5 (docs/experiments.md#ms-ssim-motion)
 STRUCTURE_COUNTS = 2.5
 
 Symbols = Mapping[str, Tensor]
@@ -44,7 +44,7 @@ class MotionSearch:
         motion: transforms it.
         luma: (B, 1, H, W), of the frame.
         rate_index: (B,), of the frame.
-        structure: where errors are weighed by structure.
+        structure: weighs luma's errors where MS-SSIM is the metric; None: they count as in D.
     """
 
     flow: FlowEstimator

@@ -8,7 +8,7 @@ from dvc_codec.networks.propagation import CELL, Propagation, most_common, neigh
 from dvc_codec.networks.warp import quarter_samples
 from tests.networks.test_flow import texture
 
-LAMBDA = torch.tensor([1024.0])
+LAMBDA = torch.full((1, 1, 1, 1), 1024.0)
 
 
 def everywhere(x: float, y: float, luma: Tensor) -> Tensor:
