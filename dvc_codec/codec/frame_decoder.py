@@ -15,6 +15,7 @@ from dvc_codec.codec.memory import Places, SymbolMemory, reference_of
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import reconstruct
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
+from dvc_codec.codec.stills import refined
 from dvc_codec.container import FULL_SCALE, FrameKind, FrameRecord, Header, Place
 from dvc_codec.errors import DamagedFile, WrongVersion
 from dvc_codec.intra import by_id
@@ -24,7 +25,7 @@ from dvc_codec.video import Picture
 
 @dataclass(frozen=True)
 class Parsed:
-    """A frame whose bytes are read: the still picture of an I frame, or the symbols of another as
+    """A frame whose bytes are read: the picture of an I frame, or the symbols of another as
     the network gets them and as they were sent, and how far levels were lifted in each plane's
     steps.
     """
@@ -51,8 +52,10 @@ class FrameParser:
         """Raises DamagedFile where a frame cannot be what the file says, WrongVersion for a kind of
         frame that this program or these weights do not know.
         """
-        if len(record.payloads) != 1:
-            raise DamagedFile(f"a frame has {len(record.payloads)} payloads, expected 1")
+        most = 2 if record.kind == FrameKind.I else 1
+        if not 1 <= len(record.payloads) <= most:
+            found = len(record.payloads)
+            raise DamagedFile(f"a frame has {found} payloads, expected {most} at most")
         if record.rate_index >= RATES:
             raise DamagedFile(f"rate index {record.rate_index}, expected less than {RATES}")
         if record.references is not None or record.scale not in (None, FULL_SCALE):
@@ -73,7 +76,9 @@ class FrameParser:
         if record.intra_codec is None:
             raise DamagedFile("an I frame does not say which codec it is of")
         height, width = self._header.height, self._header.width
-        still = by_id(record.intra_codec).decode(record.payloads[0], width, height)
+        payload, *told = record.payloads
+        decoded = by_id(record.intra_codec).decode(payload, width, height)
+        still = refined(self._codec, decoded, told)
         self.memory.begin(height, width)
         return Parsed(record, place, still)
 

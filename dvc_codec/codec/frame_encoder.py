@@ -12,6 +12,7 @@ from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import State, code_frame, table_costs
 from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
+from dvc_codec.codec.stills import refine
 from dvc_codec.codec.temporal_filter import Neighbour, filtered
 from dvc_codec.container import FrameKind, FrameRecord, Place
 from dvc_codec.errors import OutOfRange
@@ -83,13 +84,15 @@ class FrameEncoder:
 
     def _intra_frame(self, frame: Frame, around: Sequence[Neighbour]) -> EncodedFrame:
         structural = self._codec.network.metric == "ms-ssim"
+        ratio = lambda_ratio(self._lagrangian, structural, self._gop)
         name, data, decoded = encode_for_lambda(
             filtered(frame.picture, around, FrameKind.I, self._lagrangian),
             self._lagrangian,
             self._intra,
-            ratio=lambda_ratio(self._lagrangian, structural, self._gop),
+            ratio=ratio,
             structural=structural,
         )
+        told, decoded = refine(self._codec, frame.picture, decoded, self._lagrangian * ratio)
         self._pictures.begin(to_planes(decoded))
         self._symbols.begin(decoded.height, decoded.width)
         self._errors = {}
@@ -97,12 +100,15 @@ class FrameEncoder:
             FrameKind.I,
             self.rate_index,
             frame.pts,
-            (data,),
+            (data, *told),
             hash_of(decoded),
             intra_codec=get(name).id,
         )
         return EncodedFrame(
-            record, decoded, {"intra": 8 * len(data)}, squared_error(frame.picture, decoded)
+            record,
+            decoded,
+            {"intra": 8 * sum(map(len, record.payloads))},
+            squared_error(frame.picture, decoded),
         )
 
     def _predicted_frame(

@@ -108,6 +108,13 @@ def save_model(codec: PFrameCodec, path: Path, name: str) -> bytes:
     Bakes the prior's integers first. ``path`` has its name only when it is whole.
     """
     codec.bake()
+    return write_weights(codec, path, name)
+
+
+def write_weights(codec: PFrameCodec, path: Path, name: str) -> bytes:
+    """:func:`save_model` of weights whose integers are baked: weights that are only added to keep
+    them to the bit.
+    """
     network, config = describe(codec)
     state: dict[str, Tensor] = {
         k: v.detach().half().contiguous() if v.is_floating_point() else v.contiguous()

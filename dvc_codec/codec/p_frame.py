@@ -29,6 +29,7 @@ from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.planes import Planes, repeat_border
 from dvc_codec.networks.rate import TRADE
 from dvc_codec.networks.reference import Between
+from dvc_codec.networks.still_filter import StillFilter
 
 NEVER = 1e9  # bits of what cannot be sent
 
@@ -56,6 +57,7 @@ class PFrameCodec(nn.Module):
     Attributes:
         prior: of P frames.
         prior_between: of B frames; None: this codec has none.
+        stills: the filter of I frames; None: they stay as their still codec has them.
         quantiser: how latents become symbols. "rdo": by rate and distortion, with ``trade``;
             "round": plainly; "noise": plus uniform noise where a gradient is asked for, plainly
             elsewhere.
@@ -67,11 +69,13 @@ class PFrameCodec(nn.Module):
         prior: FramePrior | None = None,
         quantiser: Quantiser = "rdo",
         prior_between: BFramePrior | None = None,
+        stills: StillFilter | None = None,
     ) -> None:
         super().__init__()
         self.network: Network[Any, Any] = network or PFrameNetwork()
         self.prior = prior or PFramePrior()
         self.prior_between = prior_between or (None if prior else BFramePrior())
+        self.stills = stills
         self.quantiser = quantiser
         self.trade = TRADE
 

@@ -9,6 +9,7 @@ from dvc_codec.entropy.dvc2019_prior import Dvc2019Prior
 from dvc_codec.networks.config import METRICS, PFrameConfig
 from dvc_codec.networks.dvc2019 import Dvc2019Config, Dvc2019Network
 from dvc_codec.networks.p_frame import PFrameNetwork
+from dvc_codec.networks.still_filter import StillFilter
 
 Config = PFrameConfig | Dvc2019Config
 CONFIGS: Mapping[str, type[Config]] = {"dvc": PFrameConfig, "dvc2019": Dvc2019Config}
@@ -37,15 +38,18 @@ def read_config(network: object, said: object) -> Config:
         if name in words:
             if size not in words[name]:
                 raise ValueError(f"{network}: {name} is {size!r}, expected {' or '.join(METRICS)}")
-        elif type(size) is not int or not 1 <= size <= LARGEST:
-            raise ValueError(f"{network}: {name} is {size!r}, expected 1 to {LARGEST}")
+            continue
+        least = 0 if name == "stills" else 1
+        if type(size) is not int or not least <= size <= LARGEST:
+            raise ValueError(f"{network}: {name} is {size!r}, expected {least} to {LARGEST}")
     return CONFIGS[network](**said)
 
 
 def build_from(config: Config) -> PFrameCodec:
     """An untrained codec of these sizes."""
     if isinstance(config, PFrameConfig):
-        return PFrameCodec(PFrameNetwork(config))
+        stills = StillFilter(config.stills) if config.stills else None
+        return PFrameCodec(PFrameNetwork(config), stills=stills)
     prior = Dvc2019Prior(config.motion, config.hyper, config.latents)
     return PFrameCodec(Dvc2019Network(config), prior, quantiser="noise")
 
@@ -54,8 +58,9 @@ def describe(codec: PFrameCodec) -> tuple[str, dict[str, Any]]:
     """Name and configuration that :func:`build` makes this codec from."""
     if isinstance(codec.network, PFrameNetwork):
         said = asdict(codec.network.config)
-        if said["metric"] == PFrameConfig.metric:
-            del said["metric"]  # files of before there was a choice keep their SHA-256
+        for later in ("metric", "stills"):
+            if said[later] == getattr(PFrameConfig, later):
+                del said[later]  # files of before there was a choice keep their SHA-256
         return "dvc", said
     if isinstance(codec.network, Dvc2019Network):
         return "dvc2019", asdict(codec.network.config)

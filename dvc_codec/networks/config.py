@@ -21,3 +21,4 @@ class PFrameConfig:
     features: int = 32  # propagated from frame to frame, on the 1/4 grid
     flow: int = 32  # of the encoder's flow refinement
     metric: Metric = "mse"  # "ms-ssim": luma's steps follow structure, see networks.structure
+    stills: int = 0  # channels of the filter of I frames, on the 1/2 grid; 0: there is none

@@ -15,7 +15,7 @@ from dvc_codec.networks.planes import Planes
 from dvc_codec.training.absent import present
 from dvc_codec.training.clips import ClipSet, decoder_of, load_clips, stack
 from dvc_codec.training.intra_frames import IntraBank, hevc_intra, load_bank
-from dvc_codec.training.replay import Draw, ReplayPool
+from dvc_codec.training.replay import Draw, Refine, ReplayPool
 from dvc_codec.training.tars import TarStream, last_members, tars_in
 from dvc_codec.training.validation import Case, cases_of_bank, cases_of_clips, cases_of_videos
 
@@ -83,6 +83,7 @@ class ReplayData(pl.LightningDataModule):
         self._clips: ClipSet | None = None
         self._bank: IntraBank | None = None
         self._pool: ReplayPool | None = None
+        self._refine: Refine | None = None
 
     @property
     def pool(self) -> ReplayPool:
@@ -115,9 +116,15 @@ class ReplayData(pl.LightningDataModule):
             self._bank = load_bank(self.bank_folder, self._clips.numbers)
 
     def begin(
-        self, start: Callable[[Planes], State], device: torch.device, rank: int, processes: int
+        self,
+        start: Callable[[Planes], State],
+        device: torch.device,
+        rank: int,
+        processes: int,
+        refine: Refine | None = None,
     ) -> None:
         """Make the pool, on ``device``: the lanes of process ``rank`` of ``processes``."""
+        self._refine = refine
         lanes = self.lanes or processes
         if lanes % processes or self.batch % lanes or self.slots % lanes:
             raise OutOfRange(
@@ -184,6 +191,7 @@ class ReplayData(pl.LightningDataModule):
             bank=bank,
             lanes=lanes,
             stream=stream,
+            refine=self._refine,
         )
 
     def train_dataloader(self) -> DataLoader[int]:

@@ -27,7 +27,7 @@ from dvc_codec.networks.rate import ENCODER_TRADE, lambda_at
 from dvc_codec.training.checkpoints import misfit, network_of, read, read_weights
 from dvc_codec.training.clips import load_some, split
 from dvc_codec.training.crops import batch, whole
-from dvc_codec.training.intra_frames import hevc_intra
+from dvc_codec.training.intra_frames import as_shown, hevc_intra
 from dvc_codec.training.logs import data_hash
 from dvc_codec.training.validation import cases_of_videos, measure_bytes
 
@@ -90,7 +90,8 @@ def count_symbols(
         rate, distance = int(random.integers(64)), int(random.choice(distances))
         first, *others = group_order(len(clip), distance)
         errors: dict[FrameKind, Errors] = {}
-        pictures.begin(batch([hevc_intra(*split(clip[first.number]), lambda_at(rate))]))
+        still = batch([hevc_intra(*split(clip[first.number]), lambda_at(rate))])
+        pictures.begin(as_shown(codec, still, torch.tensor([rate])))
         memory.begin(clip.shape[1] * 2 // 3, clip.shape[2])
         for place in others:
             kind = FrameKind.P if place.future is None else FrameKind.B

@@ -5,6 +5,7 @@ beforehand (:class:`IntraBank`), where a machine lacks the encoder or has no tim
 """
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dvc_codec.codec.p_frame import PFrameCodec
 from dvc_codec.errors import DamagedFile, FileMissing, NotAVideo
+from dvc_codec.networks.config import Metric
+from dvc_codec.networks.planes import Planes, round_to_bytes
 from dvc_codec.networks.rate import lambda_at
+from dvc_codec.networks.still_filter import strength_for
 from dvc_codec.training.frames import decode_shard
 
 
@@ -89,8 +94,26 @@ def load_bank(folder: Path, numbers: tuple[int, ...]) -> IntraBank:
     return IntraBank(torch.from_numpy(np.stack(pictures)), clips, frames, rates)
 
 
-def lambda_of_i_frame(rate: int) -> float:
+def as_shown(codec: PFrameCodec, coded: Planes, rates: Tensor) -> Planes:
+    """I frames before P frames of these rate indices (B,), as their codec decodes them -> as the
+    weights' own filter leaves them, if there is one.
+    """
+    if codec.stills is None:
+        return coded
+    metric, fast = codec.network.metric, codec.network.fast
+    strengths = torch.tensor([strength_of(int(rate), metric) for rate in rates]).to(rates.device)
+    with torch.no_grad(), torch.autocast(rates.device.type, torch.bfloat16, enabled=fast):
+        dtype = torch.bfloat16 if fast else torch.float32
+        return round_to_bytes(codec.stills(coded, strengths, dtype))
+
+
+def strength_of(rate: int, metric: Metric) -> int:
+    """How strongly the I frame before P frames of this rate index is filtered."""
+    return strength_for(math.log2(lambda_of_i_frame(rate, metric == "ms-ssim")))
+
+
+def lambda_of_i_frame(rate: int, structural: bool = False) -> float:
     """The lambda that an I frame is coded with, before P frames of this rate index."""
     from dvc_codec.intra import lambda_ratio
 
-    return lambda_at(rate) * lambda_ratio(lambda_at(rate))
+    return lambda_at(rate) * lambda_ratio(lambda_at(rate), structural)

@@ -10,12 +10,10 @@ from dvc_codec.codec.importance import of_frame, rate_of_frame
 from dvc_codec.codec.memory import reference_of
 from dvc_codec.codec.p_frame import Coded, PFrameCodec, State, code_frame
 from dvc_codec.container import group_order
-from dvc_codec.errors import OutOfRange
 from dvc_codec.networks.config import Metric
+from dvc_codec.networks.distortion import distortion, structural_distortion
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import lagrangian
-from dvc_codec.networks.similarity import SMALLEST, ms_ssim
-from dvc_codec.networks.structure import MS_SSIM_UNIT
 
 # What Measured.values holds, in order
 COLUMNS = ("rd", "motion", "residual", "psnr_warped", "psnr_predicted", "psnr")
@@ -45,34 +43,6 @@ class Loss:
     frames: Sequence[float] = (1.0,)
     through_time: bool = True
     distances: Sequence[int] = (1,)
-
-
-def distortion(a: Planes, b: Planes) -> Tensor:
-    """D = (6 MSE_Y + MSE_U + MSE_V) / 8 of samples in [0, 1]; (B,)."""
-    return _with_chroma((a.luma - b.luma).pow(2).mean((1, 2, 3)), a, b)
-
-
-def one_minus_ms_ssim(a: Planes, b: Planes) -> Tensor:
-    """1 - MS-SSIM of luma, (B,). Raises OutOfRange below 176 samples wide or high."""
-    if min(a.luma.shape[-2:]) < SMALLEST:
-        raise OutOfRange(
-            f"MS-SSIM of {a.luma.shape[-1]}x{a.luma.shape[-2]}: needs at least "
-            f"{SMALLEST} samples wide and high"
-        )
-    return 1 - ms_ssim(a.luma, b.luma)
-
-
-def structural_distortion(a: Planes, b: Planes) -> Tensor:
-    """:func:`distortion` with (1 - MS-SSIM) / ``MS_SSIM_UNIT`` in place of luma's mean squared
-    error; (B,). Raises OutOfRange as :func:`one_minus_ms_ssim`.
-    """
-    return _with_chroma(one_minus_ms_ssim(a, b) / MS_SSIM_UNIT, a, b)
-
-
-def _with_chroma(luma: Tensor, a: Planes, b: Planes) -> Tensor:
-    """Luma's distortion (B,) and the squared errors of chroma, weighed."""
-    chroma = (a.chroma - b.chroma).pow(2).mean((1, 2, 3))  # the mean of U's and V's
-    return (6 * luma + 2 * chroma) / 8
 
 
 @dataclass

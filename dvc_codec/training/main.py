@@ -15,6 +15,7 @@ commands (each with --help):
   run-stages [FOLDER]        every stage of a folder of configurations, going on where it stopped
   check-data FOLDER          decode a data set and say what cannot be used
   export                     checkpoint -> weights that encode.py takes, and a model card
+  stills                     train the filter of I frames, and put it beside weights
 """
 
 
@@ -115,6 +116,13 @@ def _export(arguments: list[str]) -> int:
     return 0
 
 
+def _stills(arguments: list[str]) -> int:
+    from dvc_codec.training.stills import main as stills
+
+    stills(arguments[1:])
+    return 0
+
+
 def _run_stages(arguments: list[str]) -> int:
     from dvc_codec.training.stages import main as run_stages
 
@@ -127,4 +135,5 @@ RUNNERS: dict[str, Callable[[list[str]], int]] = {
     "run-stages": _run_stages,
     "check-data": _check_data,
     "export": _export,
+    "stills": _stills,
 }

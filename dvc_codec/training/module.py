@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from dvc_codec.networks.blocks import use_channels_last
 from dvc_codec.networks.rate import ENCODER_TRADE, TRADE
 from dvc_codec.training.checkpoints import misfit, read_weights
 from dvc_codec.training.data import ReplayData
+from dvc_codec.training.intra_frames import as_shown
 from dvc_codec.training.loss import COLUMNS, Loss, Measured, rollout_loss
 from dvc_codec.training.optimisation import (
     adam,
@@ -157,7 +159,9 @@ class CodecTraining(pl.LightningModule):
                 module = getattr(self.codec.network, part, None)
                 if isinstance(module, nn.Module):
                     module.compile()
-        self.data.begin(self.codec.start, self.device, self.global_rank, self.trainer.world_size)
+        refine = partial(as_shown, self.codec) if self.codec.stills is not None else None
+        processes = self.trainer.world_size
+        self.data.begin(self.codec.start, self.device, self.global_rank, processes, refine)
         self._window_begun = time.monotonic()
 
     def on_validation_start(self) -> None:

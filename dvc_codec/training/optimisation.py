@@ -11,6 +11,8 @@ from dvc_codec.codec.p_frame import PFrameCodec
 # Parts of names. Behind the gradient of the warp, or left where theory put them: trained only with
 # network.warp_gradients.
 FROZEN = ("flow.", "motion.steps", "motion.transform", "luma_steps", "chroma_steps")
+# By a command of its own
+APART = ("stills.",)
 # Transforms: they are nearly right
 SLOW = ("luma.analysis", "luma.synthesis", "chroma.analysis", "chroma.synthesis")
 # Logarithms of steps, which one Adam update moves by one learning rate whatever they are
@@ -28,12 +30,13 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Trained parameters in groups, each with the ``scale`` of its rate; empty ones left out.
 
-    What is not trained (``freeze``, parts of names; and ``FROZEN``) is told so: it has no gradient.
+    What is not trained (``freeze``, parts of names; ``FROZEN`` and ``APART``) is told so: it has no
+    gradient.
     """
     groups: dict[float, list[nn.Parameter]] = {1.0: [], slow: [], quick: []}
     for name, parameter in codec.named_parameters():
         left = () if codec.network.warp_gradients else FROZEN
-        if any(part in name for part in (*left, *freeze)):
+        if any(part in name for part in (*APART, *left, *freeze)):
             parameter.requires_grad_(False)
             continue
         parameter.requires_grad_(True)

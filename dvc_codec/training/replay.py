@@ -30,6 +30,8 @@ from dvc_codec.training.intra_frames import IntraBank
 # decoded luma (h, w) and chroma (2, h/2, w/2), uint8, of an I frame of this picture at this lambda
 CodeIntra = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 
+Refine = Callable[[Planes, Tensor], Planes]
+
 
 @dataclass(frozen=True)
 class Course:
@@ -106,6 +108,7 @@ class ReplayPool:
         slots: of all lanes that this process runs.
         size: of the square crops, a multiple of 64.
         start: pictures -> state after an I frame (the codec's ``start``).
+        refine: pictures of I frames as coded, rate indices (B,) -> as shown; None: the same.
         code_intra: makes I frames look as in real use; not called where there is a ``bank``.
         rollout: P frames that a step codes.
         seed: of the first lane.
@@ -131,8 +134,10 @@ class ReplayPool:
         bank: IntraBank | None = None,
         lanes: Sequence[int] = (0,),
         stream: Stream | None = None,
+        refine: Refine | None = None,
     ) -> None:
         self.clips, self.size, self.start, self.code_intra = clips, size, start, code_intra
+        self.refine = refine
         self.rollout, self.bank, self.draw = rollout, bank, draw or Draw()
         _check(clips, size, rollout, slots, self.draw, len(lanes))
         self.lanes, self.stream = tuple(lanes), stream
@@ -238,6 +243,9 @@ class ReplayPool:
         else:
             coded = batch([self._intra(c) for c in courses])
             coded = Planes(*(plane.to(self.clips.device) for plane in coded))
+        if self.refine is not None:
+            rates = torch.tensor([c.rate for c in courses])
+            coded = self.refine(coded, to_device(rates, self.clips.device))
         with torch.no_grad():
             state = self.start(coded)
         if self.states is None:

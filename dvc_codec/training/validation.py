@@ -15,13 +15,14 @@ from dvc_codec.codec.memory import PictureMemory
 from dvc_codec.codec.p_frame import PFrameCodec, code_frame
 from dvc_codec.container import Place, group_order
 from dvc_codec.errors import FileMissing
+from dvc_codec.networks.distortion import distortion
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import lagrangian, lambda_at
 from dvc_codec.training.absent import present
 from dvc_codec.training.clips import ClipSet, split
 from dvc_codec.training.crops import batch, whole
-from dvc_codec.training.intra_frames import IntraBank, hevc_intra
-from dvc_codec.training.loss import bits_per_pixel, distortion
+from dvc_codec.training.intra_frames import IntraBank, as_shown, hevc_intra
+from dvc_codec.training.loss import bits_per_pixel
 
 if TYPE_CHECKING:
     from dvc_codec.video import Picture
@@ -134,6 +135,7 @@ def measure_loss(codec: PFrameCodec, case: Case, device: torch.device) -> dict[s
     else:
         luma, chroma = hevc_intra(*split(first), lambda_at(case.rate))
         coded_first = batch([(luma.to(device), chroma.to(device))])
+    coded_first = as_shown(codec, coded_first, torch.tensor([case.rate], device=device))
     state, references = codec.start(coded_first), PictureMemory(codec)
     references.begin(coded_first)
     group, anchors = torch.tensor([case.rate], device=device), 1

@@ -20,8 +20,8 @@ from dvc_codec.codec.registry import build
 from dvc_codec.container import FrameKind, Place, group_order
 from dvc_codec.entropy.tables import Tables
 from dvc_codec.errors import WrongVersion
+from dvc_codec.networks.distortion import distortion
 from dvc_codec.networks.planes import Planes
-from dvc_codec.training.loss import distortion
 from tests.moving import moving_square, noise, panned_texture, still
 from tests.shaken import shaken
 

@@ -24,10 +24,10 @@ from dvc_codec.codec.p_frame import (
 from dvc_codec.codec.pictures import to_planes
 from dvc_codec.codec.registry import build, describe
 from dvc_codec.codec.symbols import adapt, collect, read, write
+from dvc_codec.networks.distortion import distortion
 from dvc_codec.networks.dvc2019 import Dvc2019Config
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import lagrangian
-from dvc_codec.training.loss import distortion
 from tests.moving import panned_texture
 
 RATE = torch.tensor([42])

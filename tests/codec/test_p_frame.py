@@ -23,9 +23,9 @@ from dvc_codec.entropy import quantise
 from dvc_codec.entropy.coder import LARGEST
 from dvc_codec.entropy.tables import REACH, Tables
 from dvc_codec.errors import DamagedFile
+from dvc_codec.networks.distortion import distortion
 from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.planes import Planes
-from dvc_codec.training.loss import distortion
 from tests.moving import moving_square, noise, panned_texture, still
 from tests.shaken import shaken
 

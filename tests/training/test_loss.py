@@ -11,16 +11,15 @@ from dvc_codec.codec.p_frame import PFrameCodec, code_frame
 from dvc_codec.codec.pictures import to_planes
 from dvc_codec.container import Place
 from dvc_codec.errors import OutOfRange
-from dvc_codec.networks.planes import Planes
-from dvc_codec.networks.rate import lagrangian
-from dvc_codec.training.loss import (
-    MS_SSIM_UNIT,
-    Loss,
+from dvc_codec.networks.distortion import (
     distortion,
     one_minus_ms_ssim,
-    rollout_loss,
     structural_distortion,
 )
+from dvc_codec.networks.planes import Planes
+from dvc_codec.networks.rate import lagrangian
+from dvc_codec.networks.structure import MS_SSIM_UNIT
+from dvc_codec.training.loss import Loss, rollout_loss
 from dvc_codec.training.optimisation import parameter_groups
 from tests.moving import panned_texture
 
