@@ -127,7 +127,7 @@ def _of_bits(
     info = source_info(part, model)
     if arguments.target_size is not None:
         budget = bits_for_size(arguments.target_size, part, arguments.sound, model)
-        frames = part.frames or info.frame_count
+        frames = info.frames_from(part.start, part.frames)
         seconds = float(frames / info.frame_rate) if frames else 0.0
         first = guess_for_bit_rate(8 * arguments.target_size / seconds, info) if seconds else None
         words = f"size {arguments.target_size}"

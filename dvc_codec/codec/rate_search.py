@@ -199,6 +199,7 @@ def _try(
         model=model,
     ) as reader:
         trial = Trial(index, reader.info)
+        total = reader.info.frames_from(part.start, part.frames)
         encoder = FrameEncoder(model, lambda_at(index), part.intra, part.gop)
         between = part.between if model.codec.prior_between else 0
         planned = plan(
@@ -207,9 +208,8 @@ def _try(
             scene_cuts=part.scene_cuts,
             between=between,
             reach=REACH if part.temporal_filter else 0,
-            total=reader.info.frames_from(part.start, part.frames),
+            total=total,
         )
-        total = reader.info.frame_count
         every = 1
         if groups is not None and total is not None:
             every = max(1, math.ceil(total / part.gop) // groups)
@@ -224,5 +224,5 @@ def _try(
                 trial.bits.append(sum(coded.bits.values()))
                 trial.psnr.append(weighted_psnr(coded.squared_error))
                 if follow:
-                    follow(done, part.frames or total)
+                    follow(done, total)
     return trial

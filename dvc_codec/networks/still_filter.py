@@ -29,7 +29,7 @@ class StillFilter(nn.Module):
     def __init__(self, channels: int = CHANNELS, blocks: int = BLOCKS) -> None:
         super().__init__()
         self.channels = channels
-        self.enter = conv(PHASES + 3, channels)
+        self.enter = conv(2 * (PHASES + 2) + 1, channels)
         self.gain = RateGain(channels)
         self.body = nn.ModuleList(ResidualBlock(channels) for _ in range(blocks))
         self.leave = conv(channels, PHASES + 2, zero=True)
@@ -40,7 +40,13 @@ class StillFilter(nn.Module):
         unit = unit.view(-1, 1, 1, 1)
         told = (strength.float() * (2 / (STRENGTHS - 1)) - 1).view(-1, 1, 1, 1)
         luma = F.pixel_unshuffle(picture.luma, 2)
-        inputs = (3 * luma, 3 * picture.chroma, told.expand(-1, 1, *luma.shape[-2:]))
+        details = (F.pixel_unshuffle(_detail(picture.luma), 2), _detail(picture.chroma))
+        inputs = (
+            3 * luma,
+            3 * picture.chroma,
+            told.expand(-1, 1, *luma.shape[-2:]),
+            *(torch.asinh(2 * detail / unit) for detail in details),
+        )
         with torch.autocast(luma.device.type, enabled=False):  # bfloat16 has half a level at white
             x = self.gain(self.enter(join(inputs, torch.float32)), told).to(dtype)
         for block in self.body:
@@ -50,3 +56,10 @@ class StillFilter(nn.Module):
             picture.luma + F.pixel_shuffle(correction[:, :PHASES], 2),
             picture.chroma + correction[:, PHASES:],
         )
+
+
+def _detail(plane: Tensor) -> Tensor:
+    """What a sample has beyond the mean of the 25 around it: in steps of the codec it is alike at
+    every rate.
+    """
+    return plane - F.avg_pool2d(plane, 5, 1, 2, count_include_pad=False)

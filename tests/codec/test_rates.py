@@ -185,3 +185,38 @@ def test_a_rate_control_is_made_for_the_video(tmp_path: Path, model: Model, clip
     made = encode_file(clip, tmp_path / "v.dvc", gop=20, rates=make, model=model)
     assert (seen[0].width, seen[0].height) == (128, 96)
     assert 8 * made.file_bytes / 60 == pytest.approx(3000, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("start", "wanted", "frames"), [(0.0, 8, 8), (28 / 25, None, 12)], ids=["frames", "start"]
+)
+def test_a_trial_for_quality_takes_its_groups_from_the_part_that_is_coded(
+    tmp_path: Path, model: Model, start: float, wanted: int | None, frames: int
+) -> None:
+    """Ten groups in the file would be tried one in two; of the two or three asked for, all are."""
+    clip = write_video(tmp_path / "long.mkv", panned_texture(size=(64, 48), frames=40))
+    part = Part(clip, gop=4, start=start, frames=wanted, intra="hevc")
+    seen: list[tuple[int, int | None]] = []
+    _, trial = for_psnr(part, model, 38.0, lambda *told: seen.append(told))
+    assert len(trial.psnr) == frames
+    assert seen[-1] == (frames, frames)
+
+
+@pytest.mark.parametrize(("start", "words"), [(0, ""), (28 / 25, ""), (0, "--frames 8")])
+def test_the_first_rate_for_a_size_is_guessed_from_the_part_that_is_coded(
+    tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch, start: float, words: str
+) -> None:
+    from dvc_codec.codec import rate_search
+
+    clip = write_video(tmp_path / "long.mkv", panned_texture(size=(64, 48), frames=40))
+    asked: list[float] = []
+    guess = rate_search.guess_for_bit_rate
+    monkeypatch.setattr(
+        rate_search,
+        "guess_for_bit_rate",
+        lambda rate, info: asked.append(rate) or guess(rate, info),
+    )
+    command = f"encode {clip} {tmp_path / 'v.dvc'} --target-size 1800 --start {start} {words}"
+    assert main([*command.split(), "--intra", "hevc", "--gop", "4"]) == 0
+    frames = 8 if words else 12 if start else 40
+    assert asked == [pytest.approx(8 * 1800 / (frames / 25))]
