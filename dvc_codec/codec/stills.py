@@ -17,6 +17,10 @@ from dvc_codec.networks.similarity import SMALLEST
 from dvc_codec.networks.still_filter import STRENGTHS, strength_for
 from dvc_codec.video import Picture
 
+# Rows of luma that are filtered at a time, and those above and below that the filter sees besides:
+# more than the 22 that it reaches
+ROWS, BESIDE = 512, 32
+
 
 def refine(
     codec: PFrameCodec, source: Picture, decoded: Picture, lambda_intra: float
@@ -60,12 +64,27 @@ def refined(codec: PFrameCodec, decoded: Picture, told: Sequence[bytes]) -> Pict
 
 
 def _filtered(codec: PFrameCodec, picture: Picture, strength: int) -> Picture:
+    """In strips: on the half-size grid a large picture would take gigabytes."""
     assert codec.stills is not None
     fast = codec.network.fast
+    dtype = torch.bfloat16 if fast else torch.float32
+    planes, told = to_planes(picture), torch.tensor([strength])
+    height = planes.luma.shape[-2]
+    strips = []
     with torch.autocast("cpu", torch.bfloat16, enabled=fast):
-        dtype = torch.bfloat16 if fast else torch.float32
-        planes = codec.stills(to_planes(picture), torch.tensor([strength]), dtype)
-    return to_picture(planes, picture.height, picture.width)
+        for top in range(0, height, ROWS):
+            above, below = min(top, BESIDE), min(max(height - top - ROWS, 0), BESIDE)
+            rows = min(ROWS, height - top)
+            seen = _rows(planes, top - above, above + rows + below)
+            strips.append(_rows(codec.stills(seen, told, dtype), above, rows))
+    whole = Planes(*(torch.cat(parts, -2) for parts in zip(*strips, strict=True)))
+    return to_picture(whole, picture.height, picture.width)
+
+
+def _rows(planes: Planes, first: int, count: int) -> Planes:
+    """So many rows of luma and those of chroma beside them; even numbers."""
+    luma, chroma = planes
+    return Planes(luma.narrow(-2, first, count), chroma.narrow(-2, first // 2, count // 2))
 
 
 def _cost(picture: Planes, wanted: Planes, structural: bool) -> float:
