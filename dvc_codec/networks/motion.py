@@ -13,8 +13,9 @@ from dvc_codec.networks.warp import enlarge, smooth, warp
 
 BLOCK = 4
 ASSUMED_GRADIENT = 1e-3  # mean squared luma gradient behind the closed-form step
-# Uniform weights cost 2 % more lambda D + R (docs/experiments.md#motion-weight)
-LEAST_WEIGHT, MOST_WEIGHT = 0.02, 8.0
+# Uniform weights cost 2 % more lambda D + R (docs/experiments.md#motion-weight), a most of 8 half a
+# percent (docs/experiments.md#texture)
+LEAST_WEIGHT, MOST_WEIGHT = 0.02, 64.0
 
 
 class MotionAutoencoder(nn.Module):

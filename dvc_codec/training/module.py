@@ -32,6 +32,7 @@ from dvc_codec.training.optimisation import (
 from dvc_codec.training.replay import Taken
 from dvc_codec.training.validation import Case, measure_bytes, measure_loss
 
+STILLS = "stills.enter.weight"  # (channels, ...), of weights that have a filter for I frames
 FOLLOWING = 32  # below it: frames that are said to follow a roll-out with B frames, in turn
 TOO_MANY = 0.5  # share of a window's steps that were not finite: then it has come apart
 
@@ -47,7 +48,7 @@ class CodecTraining(pl.LightningModule):
         network: "dvc" or "dvc2019".
         network_config: sizes that differ from the network's own, by name, and its metric.
         init_from: start from these weights (a checkpoint, or exported .safetensors); nothing else
-            of the file is used.
+            of the file is used. A filter of I frames comes along and stays as it is.
         loss: what is minimised.
         learning_rate: at first; falls along a cosine.
         last_learning_rate: at the end.
@@ -97,7 +98,11 @@ class CodecTraining(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.settings, self.loss = {"network": network, **(network_config or {})}, loss
+        sizes = dict(network_config or {})
+        start = read_weights(init_from) if init_from is not None else None
+        if start is not None and STILLS in start[0]:
+            sizes.setdefault("stills", len(start[0][STILLS]))  # their filter comes along
+        self.settings, self.loss = {"network": network, **sizes}, loss
         self.rates = learning_rate, last_learning_rate, warm_up
         self.slow, self.quick, self.bake = slow, quick, bake
         self.freeze_parts = (*freeze, "prior.", "prior_between.") if bake else tuple(freeze)
@@ -105,7 +110,7 @@ class CodecTraining(pl.LightningModule):
         self.fast, self.compile_networks = fast, compile_networks
         self.log_every, self.pictures_every = log_every, pictures_every
         self.real_bytes = real_bytes
-        self.codec = build(network, network_config or {})
+        self.codec = build(network, sizes)
         if warp_gradients is not None:
             self.codec.network.warp_gradients = warp_gradients
         self.codec.trade = trade * TRADE
@@ -113,8 +118,8 @@ class CodecTraining(pl.LightningModule):
         self.codec.quantiser, self.soft_to_hard = self.hard, soft_to_hard
         use_channels_last(self.codec)
         self.ema = copy.deepcopy(self.codec)
-        if init_from is not None:
-            self.load_weights(*read_weights(init_from))
+        if start is not None:
+            self.load_weights(*start)
         self.groups = parameter_groups(
             self.codec, learning_rate, slow=slow, quick=quick, freeze=self.freeze_parts
         )

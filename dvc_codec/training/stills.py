@@ -233,7 +233,8 @@ def train(
     known, unseen = by_clip[:-unseen_count], by_clip[-unseen_count:]
     pairs = StillPairs(part(bank, known), clips, metric, batch, size, seed)
     checks = held_out(StillPairs(part(bank, unseen), clips, metric, 1, size, seed), unseen_count)
-    filter = filter or StillFilter(CHANNELS)
+    filter = (copy.deepcopy(filter) if filter else StillFilter(CHANNELS)).requires_grad_(True)
+    filter.train()
     use_channels_last(filter)
     module = StillTraining(filter, metric, steps=steps, validation=checks)
     trainer = pl.Trainer(

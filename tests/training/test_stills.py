@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from data_prep.intra_bank import make_bank
-from dvc_codec.codec.model import load_model
+from dvc_codec.codec.model import load_model, save_model, write_weights
 from dvc_codec.codec.p_frame import PFrameCodec
 from dvc_codec.codec.registry import build
 from dvc_codec.errors import OutOfRange, WrongModel
@@ -19,6 +19,7 @@ from dvc_codec.networks.rate import lambda_at
 from dvc_codec.networks.still_filter import StillFilter
 from dvc_codec.training.intra_frames import IntraBank, as_shown, load_bank
 from dvc_codec.training.main import main
+from dvc_codec.training.module import CodecTraining
 from dvc_codec.training.stills import StillPairs, beside, held_out, train
 from dvc_codec.video import Picture
 from tests.intra.test_intra import NEEDS_VVENC
@@ -130,4 +131,23 @@ def test_the_command_adds_a_filter_to_weights(
     assert new.sha256.hex() in capsys.readouterr().out
     assert new.codec.stills is not None
     kept = new.codec.state_dict()
-    assert all(torch.equal(kept[name], tensor) for name, tensor in old.state_dict().items())
+    before = old.state_dict().items()
+    assert all(torch.equal(kept[name], tensor) for name, tensor in before if "stills." not in name)
+
+
+def test_training_that_starts_from_weights_with_a_filter_keeps_it(
+    tmp_path: Path, weights: Path
+) -> None:
+    path = tmp_path / "w.safetensors"
+    net = StillFilter(8)
+    torch.nn.init.normal_(net.leave.weight)
+    write_weights(beside(load_model(weights).codec, net), path, "w")
+    module = CodecTraining(init_from=path)
+    assert module.settings["stills"] == 8
+    for codec in (module.codec, module.ema):
+        assert codec.stills is not None
+        assert torch.allclose(codec.stills.leave.weight, net.leave.weight, atol=1e-3)
+    assert not any(p.requires_grad for n, p in module.codec.named_parameters() if "stills." in n)
+    plain = tmp_path / "plain.safetensors"
+    save_model(build("dvc", {}), plain, "plain")
+    assert CodecTraining(init_from=plain).codec.stills is None
