@@ -13,9 +13,9 @@ from dvc_codec.networks.warp import enlarge, smooth, warp
 
 BLOCK = 4
 ASSUMED_GRADIENT = 1e-3  # mean squared luma gradient behind the closed-form step
-# Uniform weights cost 2 % more lambda D + R (docs/experiments.md#motion-weight), a most of 8 half a
-# percent (docs/experiments.md#texture)
-LEAST_WEIGHT, MOST_WEIGHT = 0.02, 64.0
+# Uniform weights cost 2 % more lambda D + R (docs/experiments.md#motion-weight); for squared errors
+# a most of 8 costs half a percent, for MS-SSIM one of 64 gains nothing (docs/experiments.md#texture)
+LEAST_WEIGHT, MOST_WEIGHT, MOST_STRUCTURAL = 0.02, 64.0, 8.0
 
 
 class MotionAutoencoder(nn.Module):
@@ -64,9 +64,9 @@ class MotionAutoencoder(nn.Module):
         return latents[:, self.details]
 
     @staticmethod
-    def weight(luma: Tensor) -> Tensor:
+    def weight(luma: Tensor, most: float = MOST_WEIGHT) -> Tensor:
         """Luma (B, 1, H, W) -> (B, 2, H/16, W/16): mean squared gradient of each block, along x and
-        along y, over ASSUMED_GRADIENT.
+        along y, over ASSUMED_GRADIENT; ``most`` at most.
 
         A flow error of d pixels costs gradient^2 d^2: nothing in flat blocks, whose motion is then
         not worth a bit.
@@ -75,7 +75,7 @@ class MotionAutoencoder(nn.Module):
             dx = F.pad(luma[..., 1:] - luma[..., :-1], (0, 1, 0, 0)).square()
             dy = F.pad(luma[..., 1:, :] - luma[..., :-1, :], (0, 0, 0, 1)).square()
             energy = F.avg_pool2d(torch.cat((dx, dy), 1), 4 * BLOCK)
-            return (energy / ASSUMED_GRADIENT).clamp(LEAST_WEIGHT, MOST_WEIGHT)
+            return (energy / ASSUMED_GRADIENT).clamp(LEAST_WEIGHT, most)
 
     def synthesise(
         self, means: Tensor, detail: Tensor, predicted: Tensor, rate_index: Tensor

@@ -14,7 +14,12 @@ from torch import Tensor
 
 from dvc_codec.networks.flow import FlowEstimator
 from dvc_codec.networks.interface import Latents, LatentsOfPlanes
-from dvc_codec.networks.motion import BLOCK, MotionAutoencoder
+from dvc_codec.networks.motion import (
+    BLOCK,
+    MOST_STRUCTURAL,
+    MOST_WEIGHT,
+    MotionAutoencoder,
+)
 from dvc_codec.networks.rate import lagrangian, residual_scale
 from dvc_codec.networks.structure import StructuralWeights
 from dvc_codec.networks.warp import GRID, warp_overlapped
@@ -109,7 +114,8 @@ class MotionSearch:
     @cached_property
     def texture(self) -> Tensor:
         """How much motion matters where the picture is predicted perfectly, (B, 2, H/16, W/16)."""
-        return self.motion.weight(self.luma)
+        most = MOST_WEIGHT if self.structure is None else MOST_STRUCTURAL
+        return self.motion.weight(self.luma, most)
 
     @cached_property
     def counted(self) -> Tensor | None:
