@@ -13,8 +13,8 @@ from dvc_codec.networks.warp import enlarge, smooth, warp
 
 BLOCK = 4
 ASSUMED_GRADIENT = 1e-3  # mean squared luma gradient behind the closed-form step
-# Uniform weights cost 2 % more lambda D + R (docs/experiments.md#motion-weight). For squared errors a
-# most of 8 costs half a percent more; for MS-SSIM 64 gains nothing (docs/experiments.md#texture)
+# Uniform weights cost 2 % more lambda D + R (docs/experiments.md#motion-weight). For squared errors
+# a most of 8 costs half a percent; for MS-SSIM 64 gains nothing (docs/experiments.md#texture)
 LEAST_WEIGHT, MOST_WEIGHT, MOST_STRUCTURAL = 0.02, 64.0, 8.0
 
 
