@@ -18,7 +18,7 @@ from dvc_codec.networks.still_filter import STRENGTHS, strength_for
 from dvc_codec.video import Picture
 
 # Rows of luma that are filtered at a time, and those above and below that the filter sees besides:
-# more than the 22 that it reaches
+# more than the 24 that it reaches
 ROWS, BESIDE = 512, 32
 
 

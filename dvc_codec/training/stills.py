@@ -117,7 +117,6 @@ class StillTraining(pl.LightningModule):
         self.distortion = distortion if metric == "mse" else structural_distortion
         self.steps, self.rates = steps, (learning_rate, last_learning_rate)
         self.validation = validation or []
-        self.fast = has_fast_bfloat16()
         self._sum, self._saved = 0.0, time.monotonic()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -155,8 +154,10 @@ class StillTraining(pl.LightningModule):
         self, filter: StillFilter, decoded: Planes, source: Planes, strengths: Tensor
     ) -> Tensor:
         """D after the filter over D before it, (B,)."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.fast):
-            dtype = torch.bfloat16 if self.fast else torch.float32
+        device = strengths.device.type
+        fast = torch.cuda.is_bf16_supported() if device == "cuda" else has_fast_bfloat16()
+        with torch.autocast(device, torch.bfloat16, enabled=fast):
+            dtype = torch.bfloat16 if fast else torch.float32
             filtered = filter(decoded, strengths, dtype)
         before = self.distortion(decoded, source)
         after: Tensor = self.distortion(filtered, source)
@@ -166,7 +167,8 @@ class StillTraining(pl.LightningModule):
     def gain(self) -> float:
         """What the average gains on the validation pairs: mean dB of D, rounded pictures."""
         found = []
-        for decoded, source, strengths in self.validation:
+        for sample in self.validation:
+            decoded, source, strengths = self.transfer_batch_to_device(sample, self.device, 0)
             filtered = round_to_bytes(self.ema(decoded, strengths, torch.float32))
             before, after = (float(self.distortion(p, source)) for p in (decoded, filtered))
             found.append(10 * math.log10((before + LEAST) / (after + LEAST)))
@@ -238,7 +240,7 @@ def train(
     use_channels_last(filter)
     module = StillTraining(filter, metric, steps=steps, validation=checks)
     trainer = pl.Trainer(
-        accelerator="cpu",
+        devices=1,
         max_steps=steps,
         default_root_dir=folder,
         logger=CsvLog(folder),
