@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dvc_codec.intra import encode_for_lambda, lambda_ratio
+from dvc_codec.intra import encode_for_lambda
 from dvc_codec.intra.hevc import Hevc, encoder_options
 from dvc_codec.networks.config import METRICS
 from dvc_codec.networks.rate import lambda_at
@@ -116,10 +116,7 @@ class _Stills:
         luma, chroma = split(planar)
         picture = Picture(*(np.ascontiguousarray(p.numpy()) for p in (luma, *chroma)))
         lam = lambda_at(self._rate)
-        ratio, structural = lambda_ratio(lam, self._structural), self._structural
-        _, _, decoded = encode_for_lambda(
-            picture, lam, self._codec, ratio=ratio, structural=structural
-        )
+        _, _, decoded = encode_for_lambda(picture, lam, self._codec, structural=self._structural)
         flat = np.concatenate([plane.reshape(-1) for plane in decoded.planes])
         return torch.from_numpy(flat.reshape(planar.shape))
 

@@ -66,17 +66,14 @@ def refined(codec: PFrameCodec, decoded: Picture, told: Sequence[bytes]) -> Pict
 def _filtered(codec: PFrameCodec, picture: Picture, strength: int) -> Picture:
     """In strips: on the half-size grid a large picture would take gigabytes."""
     assert codec.stills is not None
-    fast = codec.network.fast
-    dtype = torch.bfloat16 if fast else torch.float32
     planes, told = to_planes(picture), torch.tensor([strength])
     height = planes.luma.shape[-2]
     strips = []
-    with torch.autocast("cpu", torch.bfloat16, enabled=fast):
-        for top in range(0, height, ROWS):
-            above, below = min(top, BESIDE), min(max(height - top - ROWS, 0), BESIDE)
-            rows = min(ROWS, height - top)
-            seen = _rows(planes, top - above, above + rows + below)
-            strips.append(_rows(codec.stills(seen, told, dtype), above, rows))
+    for top in range(0, height, ROWS):
+        above, below = min(top, BESIDE), min(max(height - top - ROWS, 0), BESIDE)
+        rows = min(ROWS, height - top)
+        seen = _rows(planes, top - above, above + rows + below)
+        strips.append(_rows(codec.stills(seen, told, codec.network.fast), above, rows))
     whole = Planes(*(torch.cat(parts, -2) for parts in zip(*strips, strict=True)))
     return to_picture(whole, picture.height, picture.width)
 

@@ -34,8 +34,8 @@ class StillFilter(nn.Module):
         self.body = nn.ModuleList(ResidualBlock(channels) for _ in range(blocks))
         self.leave = conv(channels, PHASES + 2, zero=True)
 
-    def forward(self, picture: Planes, strength: Tensor, dtype: torch.dtype) -> Planes:
-        """Planes (B, ...) and strengths (B,) -> Planes, not rounded; networks run in ``dtype``."""
+    def forward(self, picture: Planes, strength: Tensor, fast: bool) -> Planes:
+        """Planes (B, ...) and strengths (B,) -> Planes, not rounded; ``fast``: in bfloat16."""
         unit = (11.5 / torch.exp2(_LOWEST + strength.float() / _PER_OCTAVE)).sqrt()
         unit = unit.view(-1, 1, 1, 1)
         told = (strength.float() * (2 / (STRENGTHS - 1)) - 1).view(-1, 1, 1, 1)
@@ -47,11 +47,13 @@ class StillFilter(nn.Module):
             told.expand(-1, 1, *luma.shape[-2:]),
             *(torch.asinh(2 * detail / unit) for detail in details),
         )
-        with torch.autocast(luma.device.type, enabled=False):  # bfloat16 has half a level at white
-            x = self.gain(self.enter(join(inputs, torch.float32)), told).to(dtype)
-        for block in self.body:
-            x = block(x)
-        correction = plain(self.leave(activate(x))) * unit
+        # not the first layer: bfloat16 has half a level at white
+        x = self.gain(self.enter(join(inputs, torch.float32)), told)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=fast):
+            x = x.to(torch.bfloat16) if fast else x
+            for block in self.body:
+                x = block(x)
+            correction = plain(self.leave(activate(x))) * unit
         return Planes(
             picture.luma + F.pixel_shuffle(correction[:, :PHASES], 2),
             picture.chroma + correction[:, PHASES:],

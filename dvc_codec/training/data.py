@@ -140,11 +140,7 @@ class ReplayData(pl.LightningDataModule):
         trained = self._clips.part(slice(0, len(self._clips.numbers) - self.held_out))
         bank = self._bank
         if bank is not None:
-            kept = bank.clips < len(trained.numbers)
-            chosen = torch.from_numpy(kept)
-            bank = IntraBank(
-                bank.pictures[chosen], bank.clips[kept], bank.frames[kept], bank.rates[kept]
-            ).to(device)
+            bank = bank.part(bank.clips < len(trained.numbers)).to(device)
         self._pool = self._pool_of(
             trained.pictures.to(device), start, tuple(mine), self.slots // processes, bank=bank
         )

@@ -56,6 +56,15 @@ class IntraBank:
         distance = np.abs(self.rates - rate)
         return np.flatnonzero(distance == distance.min())
 
+    def part(self, chosen: np.ndarray) -> "IntraBank":
+        """Some of its entries, by their numbers or a mask."""
+        return IntraBank(
+            self.pictures[torch.from_numpy(chosen)],
+            self.clips[chosen],
+            self.frames[chosen],
+            self.rates[chosen],
+        )
+
     def to(self, device: torch.device) -> "IntraBank":
         """The same with its pictures on ``device``."""
         return IntraBank(self.pictures.to(device), self.clips, self.frames, self.rates)
@@ -100,11 +109,10 @@ def as_shown(codec: PFrameCodec, coded: Planes, rates: Tensor) -> Planes:
     """
     if codec.stills is None:
         return coded
-    metric, fast = codec.network.metric, codec.network.fast
+    metric = codec.network.metric
     strengths = torch.tensor([strength_of(int(rate), metric) for rate in rates]).to(rates.device)
-    with torch.no_grad(), torch.autocast(rates.device.type, torch.bfloat16, enabled=fast):
-        dtype = torch.bfloat16 if fast else torch.float32
-        return round_to_bytes(codec.stills(coded, strengths, dtype))
+    with torch.no_grad():
+        return round_to_bytes(codec.stills(coded, strengths, codec.network.fast))
 
 
 def strength_of(rate: int, metric: Metric) -> int:

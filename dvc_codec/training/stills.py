@@ -156,9 +156,7 @@ class StillTraining(pl.LightningModule):
         """D after the filter over D before it, (B,)."""
         device = strengths.device.type
         fast = torch.cuda.is_bf16_supported() if device == "cuda" else has_fast_bfloat16()
-        with torch.autocast(device, torch.bfloat16, enabled=fast):
-            dtype = torch.bfloat16 if fast else torch.float32
-            filtered = filter(decoded, strengths, dtype)
+        filtered = filter(decoded, strengths, fast)
         before = self.distortion(decoded, source)
         after: Tensor = self.distortion(filtered, source)
         return after / (before + LEAST)
@@ -169,7 +167,7 @@ class StillTraining(pl.LightningModule):
         found = []
         for sample in self.validation:
             decoded, source, strengths = self.transfer_batch_to_device(sample, self.device, 0)
-            filtered = round_to_bytes(self.ema(decoded, strengths, torch.float32))
+            filtered = round_to_bytes(self.ema(decoded, strengths, fast=False))
             before, after = (float(self.distortion(p, source)) for p in (decoded, filtered))
             found.append(10 * math.log10((before + LEAST) / (after + LEAST)))
         return float(np.mean(found))
@@ -189,22 +187,17 @@ def beside(codec: PFrameCodec, filter: StillFilter) -> PFrameCodec:
     return whole
 
 
+def held_out_of(entries: int) -> int:
+    """How many of a bank's entries are validated with."""
+    return min(HELD_OUT, entries // 4)
+
+
 def held_out(pairs: StillPairs, count: int) -> list[Sample]:
     """The last ``count`` entries whole, one by one, largest square of the grid."""
     rows, width = pairs.clips.shape[2:]
     size = min(rows * 2 // 3, width) // 64 * 64
     last = np.arange(len(pairs.bank.rates))[-count:]
     return [pairs.at(last[n : n + 1], [Window(0, 0)], size) for n in range(len(last))]
-
-
-def part(bank: IntraBank, chosen: np.ndarray) -> IntraBank:
-    """Some of its entries."""
-    return IntraBank(
-        bank.pictures[torch.from_numpy(chosen)],
-        bank.clips[chosen],
-        bank.frames[chosen],
-        bank.rates[chosen],
-    )
 
 
 def train(
@@ -227,14 +220,14 @@ def train(
         OutOfRange: too few stills to hold a quarter out for validation.
     """
     entries = len(bank.rates)
-    unseen_count = min(HELD_OUT, entries // 4)
+    unseen_count = held_out_of(entries)
     if not unseen_count:
         raise OutOfRange(f"{entries} coded stills: expected 4 or more")
     torch.manual_seed(seed)
     by_clip = np.argsort(bank.clips, kind="stable")  # no clip is on both sides, or one at most
     known, unseen = by_clip[:-unseen_count], by_clip[-unseen_count:]
-    pairs = StillPairs(part(bank, known), clips, metric, batch, size, seed)
-    checks = held_out(StillPairs(part(bank, unseen), clips, metric, 1, size, seed), unseen_count)
+    pairs = StillPairs(bank.part(known), clips, metric, batch, size, seed)
+    checks = held_out(StillPairs(bank.part(unseen), clips, metric, 1, size, seed), unseen_count)
     filter = (copy.deepcopy(filter) if filter else StillFilter(CHANNELS)).requires_grad_(True)
     filter.train()
     use_channels_last(filter)
@@ -316,6 +309,7 @@ def main(arguments: list[str] | None = None) -> None:
         sha256 = write_weights(codec, given.out, name).hex()
     except OSError as error:
         raise CannotWrite(f"{given.out}: {error.strerror}") from error
+    unseen = held_out_of(len(bank.rates))
     card = CARD.format(
         name=name,
         parameters=sum(p.numel() for p in codec.parameters()),
@@ -325,8 +319,8 @@ def main(arguments: list[str] | None = None) -> None:
         steps=given.steps,
         batch=given.batch,
         size=given.size,
-        stills=len(bank.rates) - min(HELD_OUT, len(bank.rates) // 4),
-        held_out=min(HELD_OUT, len(bank.rates) // 4),
+        stills=len(bank.rates) - unseen,
+        held_out=unseen,
         gain=gain,
     )
     given.out.with_suffix(".md").write_text(card)
