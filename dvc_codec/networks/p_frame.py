@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from dvc_codec.networks.blocks import plain
 from dvc_codec.networks.compensation import Compensation
 from dvc_codec.networks.config import PFrameConfig
+from dvc_codec.networks.fine_filter import FineFilter
 from dvc_codec.networks.flow import FlowEstimator
 from dvc_codec.networks.interface import Latents, LatentsOfPlanes
 from dvc_codec.networks.motion import MotionAutoencoder
@@ -33,7 +34,7 @@ from dvc_codec.networks.motion_search import (
 from dvc_codec.networks.planes import Planes, pack, round_to_bytes, unpack
 from dvc_codec.networks.rate import centred, residual_scale
 from dvc_codec.networks.reference import Between, Prediction, Reference
-from dvc_codec.networks.residual import CHROMA, LUMA, LoopFilter, ResidualAutoencoder
+from dvc_codec.networks.residual import CHROMA, LUMA, Filtered, LoopFilter, ResidualAutoencoder
 from dvc_codec.networks.structure import StructuralWeights
 from dvc_codec.networks.warp import compensate, smooth, warp
 
@@ -60,6 +61,8 @@ class PFrameNetwork(nn.Module):
         self.compensation_between = Compensation(self.config)
         self.residual = ResidualAutoencoder(self.config)
         self.filter = LoopFilter(self.config)
+        fine = self.config.fine
+        self.fine = FineFilter(fine, self.config.quarter) if fine else None
         self.metric = self.config.metric
         self.structure = StructuralWeights() if self.metric == "ms-ssim" else None
 
@@ -213,16 +216,35 @@ class PFrameNetwork(nn.Module):
         luma, chroma = symbols[LUMA], symbols[CHROMA]
         if prediction.luma_steps is not None:
             luma = luma * prediction.luma_steps
-        residual = pack(self.residual.synthesise(luma, chroma, rate_index))
-        with self._precision(residual.device):
-            packed, features = self.filter(
-                prediction.packed,
-                residual,
-                prediction.context,
-                centred(rate_index),
-                residual_scale(rate_index),
-            )
-        picture = round_to_bytes(unpack(packed))
+        residual = self.residual.synthesise(luma, chroma, rate_index)
+        picture, features = self.filtered(prediction, residual, rate_index)
+        picture = round_to_bytes(picture)
         one = rate_index.new_ones(len(picture.luma), 1, 1, 1, dtype=torch.float32)
         span = one * reference.to_past if isinstance(reference, Between) else reference.distance
         return Reference(picture, reference.picture, prediction.flow, plain(features), span, one)
+
+    def filtered(
+        self, prediction: Prediction, residual: Planes, rate_index: Tensor
+    ) -> tuple[Planes, Tensor]:
+        """Prediction and decoded residual -> the picture, not yet rounded, and the next features."""
+        rate, unit = centred(rate_index), residual_scale(rate_index)
+        with self._precision(residual.luma.device):
+            done: Filtered = self.filter(
+                prediction.packed, pack(residual), prediction.context, rate, unit
+            )
+            picture = unpack(done.packed)
+            if self.fine is not None:
+                added, units = unpack(done.correction), unit_of_samples(unit, prediction)
+                picture = self.fine(picture, added, residual, done.memory, rate, units)
+        return picture, done.features
+
+
+def unit_of_samples(unit: Tensor, prediction: Prediction) -> Tensor:
+    """``FineFilter``'s unit, of all samples (B, 1, 1, 1): luma's follows its own steps if blocks
+    have such.
+    """
+    if prediction.luma_steps is None:
+        return unit
+    luma = unit * prediction.luma_steps.mean(1, keepdim=True).repeat_interleave(4, -1)
+    luma = luma.repeat_interleave(4, -2)
+    return torch.cat((luma.expand(-1, 4, -1, -1), unit.expand(-1, 2, *luma.shape[-2:])), 1)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 GRID = 64  # every size inside the networks is a multiple of it
 PACKED_CHANNELS = 24  # of a picture packed on the 1/4 grid: 16 luma phases, 4 of U, 4 of V
+HALF_CHANNELS = 6  # of one on the 1/2 grid: 4 luma phases, U, V
 
 
 class Planes(NamedTuple):
@@ -43,6 +44,27 @@ def pack(picture: Planes) -> Tensor:
 def unpack(packed: Tensor) -> Planes:
     """(B, 24, H/4, W/4) -> Planes, the inverse of :func:`pack`."""
     return Planes(F.pixel_shuffle(packed[:, :16], 4), F.pixel_shuffle(packed[:, 16:], 2))
+
+
+def halve(picture: Planes) -> Tensor:
+    """Planes -> (B, 6, H/2, W/2): every 2x2 block of luma and a sample of each chroma plane."""
+    return torch.cat((F.pixel_unshuffle(picture.luma, 2), picture.chroma), 1)
+
+
+def unhalve(halved: Tensor) -> Planes:
+    """(B, 6, H/2, W/2) -> Planes, the inverse of :func:`halve`."""
+    return Planes(F.pixel_shuffle(halved[:, :4], 2), halved[:, 4:])
+
+
+def details(picture: Planes) -> Planes:
+    """What a sample has beyond the mean of the 25 around it: over a quantiser's step alike at every
+    rate.
+    """
+
+    def one(plane: Tensor) -> Tensor:
+        return plane - F.avg_pool2d(plane, 5, 1, 2, count_include_pad=False)
+
+    return Planes(one(picture.luma), one(picture.chroma))
 
 
 def from_bytes(luma: Tensor, chroma: Tensor) -> Planes:

@@ -2,6 +2,8 @@
 filter on the decoder's.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -56,6 +58,18 @@ class ResidualAutoencoder(nn.Module):
         )
 
 
+class Filtered(NamedTuple):
+    """What the loop filter makes of a frame: the picture, not yet rounded, and what it added to it
+    (both packed); what it knew at last (B, quarter, H/4, W/4), and of that the features (B,
+    features, H/4, W/4) for the next frame.
+    """
+
+    packed: Tensor
+    correction: Tensor
+    memory: Tensor
+    features: Tensor
+
+
 class LoopFilter(nn.Module):
     """Sees the prediction, its context and the decoded residual; removes what the quantiser did;
     yields the next features.
@@ -76,9 +90,9 @@ class LoopFilter(nn.Module):
 
     def forward(
         self, prediction: Tensor, residual: Tensor, context: Context, rate: Tensor, unit: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Prediction and decoded residual, packed -> the reconstruction, packed and not yet
-        rounded, and (B, features, H/4, W/4) for the next frame. rate, unit as in Compensation.
+    ) -> Filtered:
+        """Prediction and decoded residual, packed -> the reconstruction. rate, unit as in
+        Compensation.
         """
         picture = prediction + residual
         quarter = context.quarter
@@ -93,5 +107,4 @@ class LoopFilter(nn.Module):
         x8 = self.block8(self.to8(activate(x4)) + context.eighth)
         x4 = activate(self.up4(x4 + self.from8(activate(x8))))
         correction = plain(self.leave(x4)) * (0.15 * unit)
-        features: Tensor = self.features(x4)
-        return picture + correction, features
+        return Filtered(picture + correction, correction, x4, self.features(x4))

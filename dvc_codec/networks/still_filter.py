@@ -6,14 +6,12 @@ correction at all.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dvc_codec.networks.blocks import RateGain, ResidualBlock, activate, conv, join, plain
-from dvc_codec.networks.planes import Planes
+from dvc_codec.networks.planes import HALF_CHANNELS, Planes, details, halve, unhalve
 
 CHANNELS, BLOCKS = 48, 4
-PHASES = 4  # of luma on the half-size grid
 STRENGTHS = 64
 _LOWEST, _PER_OCTAVE = 8, 7  # log2 of strength 0's lambda, strengths to an octave
 
@@ -29,23 +27,21 @@ class StillFilter(nn.Module):
     def __init__(self, channels: int = CHANNELS, blocks: int = BLOCKS) -> None:
         super().__init__()
         self.channels = channels
-        self.enter = conv(2 * (PHASES + 2) + 1, channels)
+        self.enter = conv(2 * HALF_CHANNELS + 1, channels)
         self.gain = RateGain(channels)
         self.body = nn.ModuleList(ResidualBlock(channels) for _ in range(blocks))
-        self.leave = conv(channels, PHASES + 2, zero=True)
+        self.leave = conv(channels, HALF_CHANNELS, zero=True)
 
     def forward(self, picture: Planes, strength: Tensor, fast: bool) -> Planes:
         """Planes (B, ...) and strengths (B,) -> Planes, not rounded; ``fast``: in bfloat16."""
         unit = (11.5 / torch.exp2(_LOWEST + strength.float() / _PER_OCTAVE)).sqrt()
         unit = unit.view(-1, 1, 1, 1)
         told = (strength.float() * (2 / (STRENGTHS - 1)) - 1).view(-1, 1, 1, 1)
-        luma = F.pixel_unshuffle(picture.luma, 2)
-        details = (F.pixel_unshuffle(_detail(picture.luma), 2), _detail(picture.chroma))
+        seen = halve(picture)
         inputs = (
-            3 * luma,
-            3 * picture.chroma,
-            told.expand(-1, 1, *luma.shape[-2:]),
-            *(torch.asinh(2 * detail / unit) for detail in details),
+            3 * seen,
+            told.expand(-1, 1, *seen.shape[-2:]),
+            torch.asinh(2 * halve(details(picture)) / unit),
         )
         # not the first layer: bfloat16 has half a level at white
         x = self.gain(self.enter(join(inputs, torch.float32)), told)
@@ -54,14 +50,4 @@ class StillFilter(nn.Module):
             for block in self.body:
                 x = block(x)
             correction = plain(self.leave(activate(x))) * unit
-        return Planes(
-            picture.luma + F.pixel_shuffle(correction[:, :PHASES], 2),
-            picture.chroma + correction[:, PHASES:],
-        )
-
-
-def _detail(plane: Tensor) -> Tensor:
-    """What a sample has beyond the mean of the 25 around it: in steps of the codec it is alike at
-    every rate.
-    """
-    return plane - F.avg_pool2d(plane, 5, 1, 2, count_include_pad=False)
+        return picture.plus(unhalve(correction))

@@ -1,0 +1,73 @@
+"""The second half of the loop filter, on the half-size grid: blocks' borders, ringing, and details
+that are too fine for the grid the first half works on.
+
+Sees the filtered picture, its details over the quantiser's step, what was decoded, what the first
+half changed and what it knew. Trained alone, on frames as the encoder codes them
+(``train.py loop``); starts as no correction at all. About 26 kMAC a luma pixel.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dvc_codec.networks.blocks import RateGain, ResidualBlock, activate, conv, join, plain
+from dvc_codec.networks.planes import HALF_CHANNELS, Planes, details, halve, unhalve
+
+BLOCKS = 2
+MEMORY = 16  # channels of what the first half knew, on the half-size grid
+PERIOD = 8  # samples of that grid after which the blocks of all planes begin anew
+
+
+class FineFilter(nn.Module):
+    """See the module.
+
+    Args:
+        channels: on the half-size grid.
+        memory: channels of what the first half knew, on the 1/4 grid.
+    """
+
+    def __init__(self, channels: int, memory: int, blocks: int = BLOCKS) -> None:
+        super().__init__()
+        self.memory = nn.Conv2d(memory, 4 * MEMORY, 1)
+        self.enter = conv(4 * HALF_CHANNELS + MEMORY + 1, channels)
+        self.gain = RateGain(channels)
+        self.phases = nn.Parameter(torch.zeros(1, channels, PERIOD, PERIOD))
+        self.body = nn.ModuleList(ResidualBlock(channels) for _ in range(blocks))
+        self.leave = conv(channels, HALF_CHANNELS, zero=True)
+
+    def forward(
+        self,
+        picture: Planes,
+        correction: Planes,
+        residual: Planes,
+        memory: Tensor,
+        rate: Tensor,
+        unit: Tensor,
+    ) -> Planes:
+        """Filter a picture once more.
+
+        Args:
+            picture: as the first half leaves it.
+            correction: what that added.
+            residual: decoded.
+            memory: (B, memory, H/4, W/4), what the first half knew at last.
+            rate: (B, 1, 1, 1) in [-1, 1].
+            unit: size of a quantiser step, see ``rate.residual_scale``: (B, 1, 1, 1), or for every
+                sample on the half-size grid, (B, 6, H/2, W/2).
+        """
+        known = F.pixel_shuffle(self.memory(memory), 2)
+        seen = halve(picture)
+        inputs = (
+            seen * 3,
+            torch.asinh(halve(details(picture)) * (2 / unit)),
+            torch.asinh(halve(residual) / unit),
+            halve(correction) * (2 / unit),
+            known,
+            rate.expand(-1, 1, *seen.shape[-2:]),
+        )
+        x = self.gain(self.enter(join(inputs, memory.dtype)), rate)
+        rows, columns = (size // PERIOD for size in seen.shape[-2:])
+        x = x + self.phases.to(x.dtype).repeat(1, 1, rows, columns)
+        for block in self.body:
+            x = block(x)
+        return picture.plus(unhalve(plain(self.leave(activate(x))) * (0.15 * unit)))
