@@ -70,8 +70,9 @@ class ResidualBlock(nn.Module):
             self.second.weight.mul_(0.3)
 
     def forward(self, x: Tensor) -> Tensor:
-        correction: Tensor = self.second(activate(self.first(activate(x))))
-        return x + correction
+        inner = F.leaky_relu_(self.first(activate(x)), SLOPE)  # in place: nobody else has it
+        correction: Tensor = self.second(inner)
+        return correction.add_(x)
 
 
 class Up(nn.Module):

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dvc_codec.networks.blocks import RateGain, ResidualBlock, activate, conv, join, plain
-from dvc_codec.networks.planes import HALF_CHANNELS, Planes, details, halve, unhalve
+from dvc_codec.networks.planes import HALF_CHANNELS, Planes, halve, unhalve
 
 BLOCKS = 2
 MEMORY = 16  # channels of what the first half knew, on the half-size grid
@@ -28,6 +28,7 @@ class FineFilter(nn.Module):
 
     def __init__(self, channels: int, memory: int, blocks: int = BLOCKS) -> None:
         super().__init__()
+        self.channels = channels
         self.memory = nn.Conv2d(memory, 4 * MEMORY, 1)
         self.enter = conv(4 * HALF_CHANNELS + MEMORY + 1, channels)
         self.gain = RateGain(channels)
@@ -59,15 +60,25 @@ class FineFilter(nn.Module):
         seen = halve(picture)
         inputs = (
             seen * 3,
-            torch.asinh(halve(details(picture)) * (2 / unit)),
-            torch.asinh(halve(residual) / unit),
+            F.softsign((seen - surroundings(seen)) / unit),
+            F.softsign(halve(residual) * (0.5 / unit)),
             halve(correction) * (2 / unit),
             known,
             rate.expand(-1, 1, *seen.shape[-2:]),
         )
         x = self.gain(self.enter(join(inputs, memory.dtype)), rate)
         rows, columns = (size // PERIOD for size in seen.shape[-2:])
-        x = x + self.phases.to(x.dtype).repeat(1, 1, rows, columns)
+        places = self.phases.to(x.dtype, memory_format=torch.channels_last)
+        x = x + places.repeat(1, 1, rows, columns).contiguous(memory_format=torch.channels_last)
         for block in self.body:
             x = block(x)
         return picture.plus(unhalve(plain(self.leave(activate(x))) * (0.15 * unit)))
+
+
+def surroundings(halved: Tensor) -> Tensor:
+    """(B, 6, h, w) -> the mean of every plane's 3x3 cells around each: what a sample has beyond it
+    is, over the codec's step, alike at every rate.
+    """
+    luma = halved[:, :4].mean(1, keepdim=True)
+    mean = F.avg_pool2d(torch.cat((luma, halved[:, 4:]), 1), 3, 1, 1, count_include_pad=False)
+    return torch.cat((mean[:, :1].expand(-1, 4, -1, -1), mean[:, 1:]), 1)

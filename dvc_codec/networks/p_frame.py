@@ -217,26 +217,46 @@ class PFrameNetwork(nn.Module):
         if prediction.luma_steps is not None:
             luma = luma * prediction.luma_steps
         residual = self.residual.synthesise(luma, chroma, rate_index)
-        picture, features = self.filtered(prediction, residual, rate_index)
-        picture = round_to_bytes(picture)
+        with self._precision(residual.luma.device):
+            done = self.filter_coarse(prediction, residual, rate_index)
+            picture = round_to_bytes(self.filter_fine(done, prediction, residual, rate_index))
         one = rate_index.new_ones(len(picture.luma), 1, 1, 1, dtype=torch.float32)
         span = one * reference.to_past if isinstance(reference, Between) else reference.distance
-        return Reference(picture, reference.picture, prediction.flow, plain(features), span, one)
+        return Reference(
+            picture, reference.picture, prediction.flow, plain(done.features), span, one
+        )
 
-    def filtered(
+    def filter_coarse(
         self, prediction: Prediction, residual: Planes, rate_index: Tensor
-    ) -> tuple[Planes, Tensor]:
-        """Prediction and decoded residual -> the picture, not yet rounded, and the next features."""
+    ) -> Filtered:
+        """The loop filter's first half, in the precision of whoever calls."""
         rate, unit = centred(rate_index), residual_scale(rate_index)
-        with self._precision(residual.luma.device):
-            done: Filtered = self.filter(
-                prediction.packed, pack(residual), prediction.context, rate, unit
-            )
-            picture = unpack(done.packed)
-            if self.fine is not None:
-                added, units = unpack(done.correction), unit_of_samples(unit, prediction)
-                picture = self.fine(picture, added, residual, done.memory, rate, units)
-        return picture, done.features
+        done: Filtered = self.filter(
+            prediction.packed, pack(residual), prediction.context, rate, unit
+        )
+        return done
+
+    def filter_fine(
+        self, done: Filtered, prediction: Prediction, residual: Planes, rate_index: Tensor
+    ) -> Planes:
+        """Its second half, where there is one -> the picture, not yet rounded."""
+        if self.fine is None:
+            return unpack(done.packed)
+        return refined(self.fine, done, prediction, residual, rate_index)
+
+
+def refined(
+    fine: FineFilter,
+    done: Filtered,
+    prediction: Prediction,
+    residual: Planes,
+    rate_index: Tensor,
+) -> Planes:
+    """What the second half of a loop filter makes of what the first has done."""
+    units = unit_of_samples(residual_scale(rate_index), prediction)
+    picture, added = unpack(done.packed), unpack(done.correction)
+    filtered: Planes = fine(picture, added, residual, done.memory, centred(rate_index), units)
+    return filtered
 
 
 def unit_of_samples(unit: Tensor, prediction: Prediction) -> Tensor:

@@ -16,6 +16,7 @@ commands (each with --help):
   check-data FOLDER          decode a data set and say what cannot be used
   export                     checkpoint -> weights that encode.py takes, and a model card
   stills                     train the filter of I frames, and put it beside weights
+  fine                       the same with the second half of the loop filter
 """
 
 
@@ -123,6 +124,13 @@ def _stills(arguments: list[str]) -> int:
     return 0
 
 
+def _fine(arguments: list[str]) -> int:
+    from dvc_codec.training.fine import main as fine
+
+    fine(arguments[1:])
+    return 0
+
+
 def _run_stages(arguments: list[str]) -> int:
     from dvc_codec.training.stages import main as run_stages
 
@@ -136,4 +144,5 @@ RUNNERS: dict[str, Callable[[list[str]], int]] = {
     "check-data": _check_data,
     "export": _export,
     "stills": _stills,
+    "fine": _fine,
 }

@@ -17,10 +17,11 @@ from dvc_codec.errors import OutOfRange, WrongModel
 from dvc_codec.intra import encode_for_lambda
 from dvc_codec.networks.rate import lambda_at
 from dvc_codec.networks.still_filter import StillFilter
+from dvc_codec.training.filters import beside
 from dvc_codec.training.intra_frames import IntraBank, as_shown, load_bank
 from dvc_codec.training.main import main
 from dvc_codec.training.module import CodecTraining
-from dvc_codec.training.stills import StillPairs, beside, held_out, train
+from dvc_codec.training.stills import StillPairs, held_out, train
 from dvc_codec.video import Picture
 from tests.intra.test_intra import NEEDS_VVENC
 from tests.training.clips import moving_clips, write_shards
@@ -72,7 +73,7 @@ def test_four_stills_are_the_fewest(tmp_path: Path) -> None:
 
 def test_other_networks_have_no_place_for_it() -> None:
     with pytest.raises(WrongModel, match="dvc"):
-        beside(build("dvc2019", {}), StillFilter(8))
+        beside(build("dvc2019", {}), "stills", StillFilter(8))
 
 
 def test_training_sees_i_frames_as_they_are_shown() -> None:
@@ -141,7 +142,7 @@ def test_training_that_starts_from_weights_with_a_filter_keeps_it(
     path = tmp_path / "w.safetensors"
     net = StillFilter(8)
     torch.nn.init.normal_(net.leave.weight)
-    write_weights(beside(load_model(weights).codec, net), path, "w")
+    write_weights(beside(load_model(weights).codec, "stills", net), path, "w")
     module = CodecTraining(init_from=path)
     assert module.settings["stills"] == 8
     for codec in (module.codec, module.ema):

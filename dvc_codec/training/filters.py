@@ -1,0 +1,248 @@
+"""Training a filter alone, on pictures that were coded beforehand: what the still filter and the
+loop filter's second half have in common.
+
+What is minimised is D after the filter over D before it, so that every picture and rate counts
+alike; D is that of the weights' metric.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
+
+from dvc_codec.codec.model import Model, has_fast_bfloat16, write_weights
+from dvc_codec.codec.p_frame import PFrameCodec
+from dvc_codec.codec.registry import build_from
+from dvc_codec.errors import CannotWrite, OutOfRange, WrongModel
+from dvc_codec.networks.blocks import use_channels_last
+from dvc_codec.networks.config import Metric
+from dvc_codec.networks.distortion import distortion, structural_distortion
+from dvc_codec.networks.fine_filter import FineFilter
+from dvc_codec.networks.p_frame import PFrameNetwork
+from dvc_codec.networks.planes import Planes, round_to_bytes
+from dvc_codec.networks.still_filter import StillFilter
+from dvc_codec.training.checkpoints import LAST, AtomicIO
+from dvc_codec.training.logs import CsvLog
+from dvc_codec.training.optimisation import average, learning_rate_at
+
+LEAST = 1e-7  # D of a picture that needs no filter
+HELD_OUT = 32  # pictures that are validated with, if that is no more than a quarter
+EVERY = 500  # steps from validation to validation
+WARM_UP = 100
+DECAY = 0.998
+GRADIENT_CLIP = 0.5
+SAVED_EVERY = 240.0  # seconds
+LAST_RATE = 0.02  # of the learning rate, at the end of the cosine
+
+Filter = TypeVar("Filter", bound=nn.Module)
+Sample = TypeVar("Sample")
+# (filter, sample, in bfloat16) -> the pictures before it, after it, and as they should be
+Use = Callable[[Filter, Sample, bool], tuple[Planes, Planes, Planes]]
+
+
+class FilterTraining(pl.LightningModule, Generic[Filter, Sample]):
+    """Trains a filter, and keeps the running average of it, which is what ships.
+
+    Args:
+        filter: to begin with.
+        use: of it, on a sample.
+        metric: of D.
+        steps, learning_rate: of the cosine.
+        validation: samples of one picture each, never trained on.
+    """
+
+    def __init__(
+        self,
+        filter: Filter,
+        use: Use[Filter, Sample],
+        metric: Metric,
+        *,
+        steps: int,
+        learning_rate: float,
+        validation: Sequence[Sample] = (),
+    ) -> None:
+        super().__init__()
+        self.filter, self.ema = filter, copy.deepcopy(filter).requires_grad_(False)
+        self._use, self._fast = use, False
+        self.distortion = distortion if metric == "mse" else structural_distortion
+        self.steps, self.learning_rate = steps, learning_rate
+        self.validation = validation
+        self._sum, self._saved = 0.0, time.monotonic()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(
+            self.filter.parameters(), lr=self.learning_rate, betas=(0.9, 0.98), weight_decay=0.0
+        )
+
+    def on_fit_start(self) -> None:
+        cuda = self.device.type == "cuda"
+        self._fast = torch.cuda.is_bf16_supported() if cuda else has_fast_bfloat16()
+
+    def on_train_batch_start(self, batch: Sample, batch_idx: int) -> None:
+        first = self.learning_rate
+        rate = learning_rate_at(self.global_step, self.steps, first, LAST_RATE * first, WARM_UP)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+
+    def training_step(self, batch: Sample, batch_idx: int) -> Tensor:
+        before, after, source = self._use(self.filter, batch, self._fast)
+        left: Tensor = self.distortion(after, source)
+        loss = (left / (self.distortion(before, source) + LEAST)).mean()
+        self._sum += loss.item()
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Sample, batch_idx: int) -> None:
+        step = self.global_step
+        average(self.ema, self.filter, min(DECAY, step / (step + 9)), torch.tensor(True))
+        row = {}
+        if step % 50 == 0:
+            row, self._sum = {"loss": self._sum / 50}, 0.0
+        if step % EVERY == 0 and self.validation:
+            row["gain_db"] = self.gain()
+        if time.monotonic() - self._saved > SAVED_EVERY or step == self.steps:
+            self.trainer.save_checkpoint(Path(self.trainer.default_root_dir) / LAST)
+            self._saved = time.monotonic()
+        if row:
+            for logger in self.trainer.loggers:
+                logger.log_metrics(row, step)
+
+    @torch.inference_mode()
+    def gain(self) -> float:
+        """What the average gains on the validation samples: mean dB of D, rounded pictures."""
+        found = []
+        for sample in self.validation:
+            moved = self.transfer_batch_to_device(sample, self.device, 0)
+            before, after, source = self._use(self.ema, moved, self._fast)
+            pair = (float(self.distortion(round_to_bytes(p), source)) for p in (before, after))
+            first, then = pair
+            found.append(10 * math.log10((first + LEAST) / (then + LEAST)))
+        return float(np.mean(found))
+
+
+def train_filter(
+    filter: Filter,
+    use: Use[Filter, Sample],
+    metric: Metric,
+    samples: IterableDataset[Sample],
+    validation: Sequence[Sample],
+    folder: Path,
+    *,
+    steps: int,
+    learning_rate: float,
+    resume: bool = False,
+) -> tuple[Filter, float]:
+    """-> the trained filter, and its gain in dB over ``validation``. ``folder`` gets the log and a
+    checkpoint every four minutes, from which ``resume`` goes on. ``filter`` stays as it was.
+    """
+    filter = copy.deepcopy(filter).requires_grad_(True)
+    filter.train()
+    use_channels_last(filter)
+    module = FilterTraining(
+        filter, use, metric, steps=steps, learning_rate=learning_rate, validation=validation
+    )
+    trainer = pl.Trainer(
+        devices=1,
+        max_steps=steps,
+        default_root_dir=folder,
+        logger=CsvLog(folder),
+        enable_checkpointing=False,
+        gradient_clip_val=GRADIENT_CLIP,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        plugins=[AtomicIO()],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    found = folder / LAST
+    trainer.fit(
+        module,
+        DataLoader(samples, batch_size=None, generator=torch.Generator()),
+        ckpt_path=found if resume and found.is_file() else None,
+    )
+    return module.ema, module.gain()
+
+
+def held_out_of(pictures: int) -> int:
+    """How many of so many are validated with."""
+    return min(HELD_OUT, pictures // 4)
+
+
+# The field of a configuration that says how wide a filter is -> what its tensors' names begin with
+PREFIXES = {"stills": "stills.", "fine": "network.fine."}
+
+
+def beside(codec: PFrameCodec, field: str, filter: StillFilter | FineFilter) -> PFrameCodec:
+    """The same weights, to the bit, with this filter in place of any they had. Raises WrongModel
+    for a network that has no place for one.
+    """
+    network, prefix = codec.network, PREFIXES[field]
+    if not isinstance(network, PFrameNetwork):
+        raise WrongModel("only weights of the network dvc have filters that are trained alone")
+    whole = build_from(replace(network.config, **{field: filter.channels}))  # type: ignore[arg-type]
+    own = {k: v for k, v in codec.state_dict().items() if not k.startswith(prefix)}
+    own |= {f"{prefix}{k}": v for k, v in filter.state_dict().items()}
+    whole.load_state_dict(own)
+    return whole
+
+
+CARD = """# {name}
+
+| | |
+|---|---|
+| network | `dvc`, {parameters:,} parameters, float16; integers of the entropy model exact |
+| SHA-256 | `{sha256}` |
+| made of | {old} (`{before}`), to the bit, and {filter} |
+| training of that | {training} |
+| measured on {held_out} | {gain:+.3f} dB of D |
+| licence | MIT, as the project |
+
+A .dvc file names its weights by the SHA-256 above and is decoded with no others.
+"""
+
+
+def check_out(out: Path) -> None:
+    """Raises OutOfRange where ``out`` is no name for weights, before hours are spent on them."""
+    if out.suffix != ".safetensors":
+        raise OutOfRange(f"{out}: weights are .safetensors")
+
+
+def ship(
+    old: Model,
+    codec: PFrameCodec,
+    out: Path,
+    name: str | None,
+    filter: str,
+    training: str,
+    held_out: str,
+    gain: float,
+) -> None:
+    """Write weights and their card, and print their SHA-256. ``name``: by default the file's; the
+    rest are the card's words.
+    """
+    name = name or out.stem
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        sha256 = write_weights(codec, out, name).hex()
+    except OSError as error:
+        raise CannotWrite(f"{out}: {error.strerror}") from error
+    card = CARD.format(
+        name=name,
+        parameters=sum(p.numel() for p in codec.parameters()),
+        sha256=sha256,
+        old=old.name,
+        before=old.sha256.hex(),
+        filter=filter,
+        training=training,
+        held_out=held_out,
+        gain=gain,
+    )
+    out.with_suffix(".md").write_text(card)
+    print(sha256)
