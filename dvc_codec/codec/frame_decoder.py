@@ -14,7 +14,7 @@ from dvc_codec.codec.crew import Crew
 from dvc_codec.codec.memory import Places, SymbolMemory, reference_of
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import reconstruct
-from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
+from dvc_codec.codec.pictures import displayed, hash_of, to_planes
 from dvc_codec.codec.stills import refined
 from dvc_codec.container import FULL_SCALE, FrameKind, FrameRecord, Header, Place
 from dvc_codec.errors import DamagedFile, WrongVersion
@@ -143,5 +143,5 @@ class FrameDecoder:
             torch.tensor([parsed.record.rate_index]),
             self._prior.covered(height, width),
         )
-        picture = to_picture(reference.picture, height, width)
+        picture = displayed(reference, height, width)
         return Reconstructed(picture, hash_of(picture), reference)

@@ -11,7 +11,7 @@ from dvc_codec.codec.importance import Errors, of_frame, rate_of_frame
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import State, code_frame, table_costs
-from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
+from dvc_codec.codec.pictures import displayed, hash_of, to_picture, to_planes
 from dvc_codec.codec.stills import refine
 from dvc_codec.codec.temporal_filter import Neighbour, filtered
 from dvc_codec.container import FrameKind, FrameRecord, Place
@@ -137,14 +137,16 @@ class FrameEncoder:
         collected = symbols.collect(prior, coded.sent, coded.fine, coded.lifts)
         payload, sizes = symbols.write(tables, collected)
         self._symbols.add(kind, coded.sent, symbols.adapt(tables, collected))
-        self._pictures.add(place, coded.state.reference)
-        height, width = frame.picture.height, frame.picture.width
-        picture = to_picture(coded.state.reference.picture, height, width)
+        reference = coded.state.reference
+        self._pictures.add(place, reference)
+        size = frame.picture.height, frame.picture.width
+        picture = displayed(reference, *size)
         record = FrameRecord(kind, int(rate), frame.pts, (payload,), hash_of(picture))
         motion = sum(bits for name, bits in sizes.items() if name.startswith("motion"))
         bits = {"motion": motion, "residual": 8 * len(payload) - motion}
-        self._errors[kind] = squared_error(frame.picture, picture)
-        return EncodedFrame(record, picture, bits, self._errors[kind])
+        # what matters to frames after this one are the errors of what they are predicted from
+        self._errors[kind] = squared_error(frame.picture, to_picture(reference.picture, *size))
+        return EncodedFrame(record, picture, bits, squared_error(frame.picture, picture))
 
 
 def squared_error(a: Picture, b: Picture) -> tuple[float, float, float]:

@@ -23,7 +23,7 @@ from dvc_codec.codec.frame_encoder import squared_error, weighted_psnr
 from dvc_codec.codec.memory import PictureMemory
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import finish
-from dvc_codec.codec.pictures import hash_of, to_picture, to_planes
+from dvc_codec.codec.pictures import displayed, hash_of, to_picture, to_planes
 from dvc_codec.codec.turns import InTurn
 from dvc_codec.container import FrameKind, FrameRecord, Header, Place, Reader, places
 from dvc_codec.networks.planes import GRID
@@ -192,7 +192,7 @@ class _State:
             return {"intra": payload_bits}, parsed.still, None
         assert coded_with is not None  # or the parser would have refused
         prior, tables, past = coded_with
-        picture = to_picture(reference.picture, self._height, self._width)
+        picture = displayed(reference, self._height, self._width)
         before = to_picture(prediction.picture, self._height, self._width)
         maps = block_bits(prior, tables, parsed.symbols, parsed.sent, parsed.lifts, past)
         estimate = {name: float(plane.sum()) for name, plane in maps.items()}

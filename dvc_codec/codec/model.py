@@ -150,4 +150,5 @@ def _for_use(codec: PFrameCodec) -> PFrameCodec:
     for parameter in codec.parameters():
         parameter.requires_grad_(False)
     use_channels_last(codec)
+    codec.network.displays = True
     return codec.eval()

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from dvc_codec.container import picture_hash
+from dvc_codec.networks.interface import Reference
 from dvc_codec.networks.planes import Planes, from_bytes, to_bytes
 from dvc_codec.video import Picture
 
@@ -12,6 +13,12 @@ def to_planes(picture: Picture) -> Planes:
     """A picture as a batch of one, padded to the networks' grid."""
     chroma = torch.stack((torch.from_numpy(picture.u), torch.from_numpy(picture.v)))
     return from_bytes(torch.from_numpy(picture.y)[None, None], chroma[None])
+
+
+def displayed(reference: Reference, height: int, width: int) -> Picture:
+    """The picture that a decoder shows of a frame."""
+    shown = reference.picture if reference.shown is None else reference.shown
+    return to_picture(shown, height, width)
 
 
 def hash_of(picture: Picture) -> int:

@@ -39,7 +39,7 @@ def read_config(network: object, said: object) -> Config:
             if size not in words[name]:
                 raise ValueError(f"{network}: {name} is {size!r}, expected {' or '.join(METRICS)}")
             continue
-        least = 0 if name in ("stills", "fine") else 1
+        least = 0 if name in ("stills", "post") else 1
         if type(size) is not int or not least <= size <= LARGEST:
             raise ValueError(f"{network}: {name} is {size!r}, expected {least} to {LARGEST}")
     return CONFIGS[network](**said)
@@ -58,7 +58,7 @@ def describe(codec: PFrameCodec) -> tuple[str, dict[str, Any]]:
     """Name and configuration that :func:`build` makes this codec from."""
     if isinstance(codec.network, PFrameNetwork):
         said = asdict(codec.network.config)
-        for later in ("metric", "stills", "fine"):
+        for later in ("metric", "stills", "post"):
             if said[later] == getattr(PFrameConfig, later):
                 del said[later]  # files of before there was a choice keep their SHA-256
         return "dvc", said

@@ -22,4 +22,4 @@ class PFrameConfig:
     flow: int = 32  # of the encoder's flow refinement
     metric: Metric = "mse"  # "ms-ssim": luma's steps follow structure, see networks.structure
     stills: int = 0  # channels of the filter of I frames, on the 1/2 grid; 0: there is none
-    fine: int = 0  # channels of the loop filter's second half, on the 1/2 grid; 0: there is none
+    post: int = 0  # channels of the post-filter of P and B frames, on the 1/2 grid; 0: none

@@ -44,6 +44,10 @@ class Reference(Protocol):
     def picture(self) -> Planes:
         """The last reconstruction, on the 8-bit grid."""
 
+    @property
+    def shown(self) -> Planes | None:
+        """What is displayed in its place, on the 8-bit grid; None: nothing else."""
+
     def detach(self) -> Self:
         """The same, without gradient."""
 
@@ -73,11 +77,13 @@ class Network(Protocol[R, P]):
         fast: may compute in bfloat16 where that is quicker; a network may have nothing to gain.
         warp_gradients: let gradients through the motion compensation.
         metric: what its errors are to be weighed by.
+        displays: make the pictures that are displayed, too; training has no need of them.
     """
 
     fast: bool
     warp_gradients: bool
     metric: Metric
+    displays: bool
 
     def start(self, picture: Planes) -> R:
         """The reference right after an I frame."""

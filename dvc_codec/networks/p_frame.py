@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from dvc_codec.networks.blocks import plain
 from dvc_codec.networks.compensation import Compensation
 from dvc_codec.networks.config import PFrameConfig
-from dvc_codec.networks.fine_filter import FineFilter
 from dvc_codec.networks.flow import FlowEstimator
 from dvc_codec.networks.interface import Latents, LatentsOfPlanes
 from dvc_codec.networks.motion import MotionAutoencoder
@@ -32,6 +31,7 @@ from dvc_codec.networks.motion_search import (
     MotionSearch,
 )
 from dvc_codec.networks.planes import Planes, pack, round_to_bytes, unpack
+from dvc_codec.networks.post_filter import PostFilter
 from dvc_codec.networks.rate import centred, residual_scale
 from dvc_codec.networks.reference import Between, Prediction, Reference
 from dvc_codec.networks.residual import CHROMA, LUMA, Filtered, LoopFilter, ResidualAutoencoder
@@ -45,6 +45,7 @@ class PFrameNetwork(nn.Module):
     Attributes:
         fast: run the convolutional networks in bfloat16; transforms, warps and flow stay in
             float32.
+        displays: run the post-filter, for what is displayed.
         warp_gradients: let gradients through pictures and flow into earlier steps. Slow on a CPU;
             without them flow, motion transform and steps do not learn, and features only within a
             roll-out.
@@ -55,14 +56,15 @@ class PFrameNetwork(nn.Module):
         self.config = config or PFrameConfig()
         self.fast = fast
         self.warp_gradients = False
+        self.displays = False
         self.flow = FlowEstimator(self.config.flow)
         self.motion = MotionAutoencoder()
         self.compensation = Compensation(self.config)
         self.compensation_between = Compensation(self.config)
         self.residual = ResidualAutoencoder(self.config)
         self.filter = LoopFilter(self.config)
-        fine = self.config.fine
-        self.fine = FineFilter(fine, self.config.quarter) if fine else None
+        post = self.config.post
+        self.post = PostFilter(post, self.config.quarter) if post else None
         self.metric = self.config.metric
         self.structure = StructuralWeights() if self.metric == "ms-ssim" else None
 
@@ -218,49 +220,50 @@ class PFrameNetwork(nn.Module):
             luma = luma * prediction.luma_steps
         residual = self.residual.synthesise(luma, chroma, rate_index)
         with self._precision(residual.luma.device):
-            done = self.filter_coarse(prediction, residual, rate_index)
-            picture = round_to_bytes(self.filter_fine(done, prediction, residual, rate_index))
+            done = self.loop_filtered(prediction, residual, rate_index)
+            picture = unpack(done.packed)
+            shown = None
+            if self.post is not None and self.displays:
+                shown = displayed(self.post, done, prediction, residual, rate_index)
         one = rate_index.new_ones(len(picture.luma), 1, 1, 1, dtype=torch.float32)
         span = one * reference.to_past if isinstance(reference, Between) else reference.distance
         return Reference(
-            picture, reference.picture, prediction.flow, plain(done.features), span, one
+            round_to_bytes(picture),
+            reference.picture,
+            prediction.flow,
+            plain(done.features),
+            span,
+            one,
+            round_to_bytes(shown) if shown else None,
         )
 
-    def filter_coarse(
+    def loop_filtered(
         self, prediction: Prediction, residual: Planes, rate_index: Tensor
     ) -> Filtered:
-        """The loop filter's first half, in the precision of whoever calls."""
+        """The loop filter on prediction and decoded residual, in the precision of who calls."""
         rate, unit = centred(rate_index), residual_scale(rate_index)
         done: Filtered = self.filter(
             prediction.packed, pack(residual), prediction.context, rate, unit
         )
         return done
 
-    def filter_fine(
-        self, done: Filtered, prediction: Prediction, residual: Planes, rate_index: Tensor
-    ) -> Planes:
-        """Its second half, where there is one -> the picture, not yet rounded."""
-        if self.fine is None:
-            return unpack(done.packed)
-        return refined(self.fine, done, prediction, residual, rate_index)
 
-
-def refined(
-    fine: FineFilter,
+def displayed(
+    post: PostFilter,
     done: Filtered,
     prediction: Prediction,
     residual: Planes,
     rate_index: Tensor,
 ) -> Planes:
-    """What the second half of a loop filter makes of what the first has done."""
+    """What is shown of a frame whose loop filter has done this, not yet rounded."""
     units = unit_of_samples(residual_scale(rate_index), prediction)
     picture, added = unpack(done.packed), unpack(done.correction)
-    filtered: Planes = fine(picture, added, residual, done.memory, centred(rate_index), units)
+    filtered: Planes = post(picture, added, residual, done.memory, centred(rate_index), units)
     return filtered
 
 
 def unit_of_samples(unit: Tensor, prediction: Prediction) -> Tensor:
-    """``FineFilter``'s unit, of all samples (B, 1, 1, 1): luma's follows its own steps if blocks
+    """``PostFilter``'s unit, of all samples (B, 1, 1, 1): luma's follows its own steps if blocks
     have such.
     """
     if prediction.luma_steps is None:

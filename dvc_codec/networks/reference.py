@@ -1,6 +1,6 @@
 """What the default network remembers of decoded frames, and what it predicts from."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 from torch import Tensor
@@ -12,7 +12,8 @@ from dvc_codec.networks.planes import Planes, unpack
 @dataclass(frozen=True)
 class Reference:
     """What the decoder remembers of a frame: pictures on the 8-bit grid, its flow, propagated
-    features; and how far from it the frame is that is to be predicted.
+    features; how far from it the frame is that is to be predicted; and what is displayed, where
+    that is another picture.
     """
 
     picture: Planes
@@ -21,9 +22,17 @@ class Reference:
     features: Tensor  # (B, F, H/4, W/4)
     span: Tensor  # (B, 1, 1, 1): frames from ``older`` to ``picture``
     distance: Tensor  # (B, 1, 1, 1): frames from ``picture`` to the one that is to be predicted
+    shown: Planes | None = None
 
     def detach(self) -> "Reference":
-        return Reference(*(getattr(self, field.name).detach() for field in fields(self)))
+        return Reference(
+            self.picture.detach(),
+            self.older.detach(),
+            self.flow.detach(),
+            self.features.detach(),
+            self.span.detach(),
+            self.distance.detach(),
+        )
 
     @property
     def velocity(self) -> Tensor:

@@ -1,5 +1,5 @@
-"""Training a filter alone, on pictures that were coded beforehand: what the still filter and the
-loop filter's second half have in common.
+"""Training a filter alone, on pictures that were coded beforehand: what the still filter and
+the post-filter have in common.
 
 What is minimised is D after the filter over D before it, so that every picture and rate counts
 alike; D is that of the weights' metric.
@@ -26,9 +26,9 @@ from dvc_codec.errors import CannotWrite, OutOfRange, WrongModel
 from dvc_codec.networks.blocks import use_channels_last
 from dvc_codec.networks.config import Metric
 from dvc_codec.networks.distortion import distortion, structural_distortion
-from dvc_codec.networks.fine_filter import FineFilter
 from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.planes import Planes, round_to_bytes
+from dvc_codec.networks.post_filter import PostFilter
 from dvc_codec.networks.still_filter import StillFilter
 from dvc_codec.training.checkpoints import LAST, AtomicIO
 from dvc_codec.training.logs import CsvLog
@@ -176,10 +176,10 @@ def held_out_of(pictures: int) -> int:
 
 
 # The field of a configuration that says how wide a filter is -> what its tensors' names begin with
-PREFIXES = {"stills": "stills.", "fine": "network.fine."}
+PREFIXES = {"stills": "stills.", "post": "network.post."}
 
 
-def beside(codec: PFrameCodec, field: str, filter: StillFilter | FineFilter) -> PFrameCodec:
+def beside(codec: PFrameCodec, field: str, filter: StillFilter | PostFilter) -> PFrameCodec:
     """The same weights, to the bit, with this filter in place of any they had. Raises WrongModel
     for a network that has no place for one.
     """

@@ -16,7 +16,7 @@ commands (each with --help):
   check-data FOLDER          decode a data set and say what cannot be used
   export                     checkpoint -> weights that encode.py takes, and a model card
   stills                     train the filter of I frames, and put it beside weights
-  fine                       the same with the second half of the loop filter
+  post                       the same with the post-filter of P and B frames
 """
 
 
@@ -124,10 +124,10 @@ def _stills(arguments: list[str]) -> int:
     return 0
 
 
-def _fine(arguments: list[str]) -> int:
-    from dvc_codec.training.fine import main as fine
+def _post(arguments: list[str]) -> int:
+    from dvc_codec.training.post import main as post
 
-    fine(arguments[1:])
+    post(arguments[1:])
     return 0
 
 
@@ -144,5 +144,5 @@ RUNNERS: dict[str, Callable[[list[str]], int]] = {
     "check-data": _check_data,
     "export": _export,
     "stills": _stills,
-    "fine": _fine,
+    "post": _post,
 }

@@ -32,7 +32,8 @@ from dvc_codec.training.optimisation import (
 from dvc_codec.training.replay import Taken
 from dvc_codec.training.validation import Case, measure_bytes, measure_loss
 
-STILLS = "stills.enter.weight"  # (channels, ...), of weights that have a filter for I frames
+# Filters that weights may have: field of the configuration -> a tensor (channels, ...) of theirs
+FILTERS = {"stills": "stills.enter.weight", "post": "network.post.enter.weight"}
 FOLLOWING = 32  # below it: frames that are said to follow a roll-out with B frames, in turn
 TOO_MANY = 0.5  # share of a window's steps that were not finite: then it has come apart
 
@@ -48,7 +49,8 @@ class CodecTraining(pl.LightningModule):
         network: "dvc" or "dvc2019".
         network_config: sizes that differ from the network's own, by name, and its metric.
         init_from: start from these weights (a checkpoint, or exported .safetensors); nothing else
-            of the file is used. A filter of I frames comes along and stays as it is.
+            of the file is used. Its filters that are trained alone come along and stay
+            as they are.
         loss: what is minimised.
         learning_rate: at first; falls along a cosine.
         last_learning_rate: at the end.
@@ -100,8 +102,9 @@ class CodecTraining(pl.LightningModule):
         self.automatic_optimization = False
         sizes = dict(network_config or {})
         start = read_weights(init_from) if init_from is not None else None
-        if start is not None and STILLS in start[0]:
-            sizes.setdefault("stills", len(start[0][STILLS]))  # their filter comes along
+        for field, tensor in FILTERS.items():
+            if start is not None and tensor in start[0]:
+                sizes.setdefault(field, len(start[0][tensor]))  # they come along
         self.settings, self.loss = {"network": network, **sizes}, loss
         self.rates = learning_rate, last_learning_rate, warm_up
         self.slow, self.quick, self.bake = slow, quick, bake

@@ -11,8 +11,8 @@ from dvc_codec.codec.p_frame import PFrameCodec
 # Parts of names. Behind the gradient of the warp, or left where theory put them: trained only with
 # network.warp_gradients.
 FROZEN = ("flow.", "motion.steps", "motion.transform", "luma_steps", "chroma_steps")
-# By a command of its own
-APART = ("stills.",)
+# By commands of their own
+APART = ("stills.", "network.post.")
 # Transforms: they are nearly right
 SLOW = ("luma.analysis", "luma.synthesis", "chroma.analysis", "chroma.synthesis")
 # Logarithms of steps, which one Adam update moves by one learning rate whatever they are

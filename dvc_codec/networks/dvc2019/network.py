@@ -25,6 +25,7 @@ class Reference:
     """The last picture is all that the paper's decoder remembers."""
 
     picture: Planes
+    shown: None = None
 
     def detach(self) -> "Reference":
         return Reference(self.picture.detach())
@@ -44,6 +45,7 @@ class Dvc2019Network(nn.Module):
     Attributes:
         fast: ignored. GDN's squares and sums want float32.
         warp_gradients: as the interface says; on, or the flow network would not learn.
+        displays: ignored. What is displayed is what the next frame is predicted from.
     """
 
     def __init__(self, config: Dvc2019Config | None = None) -> None:
@@ -51,6 +53,7 @@ class Dvc2019Network(nn.Module):
         self.config = config or Dvc2019Config()
         self.fast = False
         self.warp_gradients = True
+        self.displays = False
         self.metric: Metric = "mse"
         self.flow = FlowPyramid(self.config.flow)
         self.motion = MotionAutoencoder(self.config.motion)

@@ -1,10 +1,11 @@
-"""The loop filter's second half, trained alone on frames as the encoder codes them, and put beside
-the weights it is for.
+"""The post-filter, trained alone on frames as the encoder codes them, and put beside the weights it
+is for.
 
-    python -m data_prep.loop_bank DATA BANK --weights OLD.safetensors
-    python train.py fine --bank BANK --weights OLD.safetensors --out NEW.safetensors
+    python -m data_prep.post_bank DATA BANK --weights OLD.safetensors
+    python train.py post --bank BANK --weights OLD.safetensors --out NEW.safetensors
 
-Forty times as many steps in an hour as training whole roll-outs.
+Ten times as many steps in an hour as training whole roll-outs: nothing is predicted from what it
+makes, so frames need to be coded only once.
 """
 
 import argparse
@@ -23,9 +24,9 @@ from torch.utils.data import IterableDataset
 from dvc_codec.codec.model import load_model
 from dvc_codec.errors import DamagedFile, FileMissing, OutOfRange, WrongModel
 from dvc_codec.networks.compensation import Context
-from dvc_codec.networks.fine_filter import FineFilter
-from dvc_codec.networks.p_frame import PFrameNetwork, refined
+from dvc_codec.networks.p_frame import PFrameNetwork, displayed
 from dvc_codec.networks.planes import GRID, Planes, unpack
+from dvc_codec.networks.post_filter import PostFilter
 from dvc_codec.networks.reference import Prediction
 from dvc_codec.training.crops import Window, crops
 from dvc_codec.training.filters import beside, check_out, held_out_of, ship, train_filter
@@ -50,7 +51,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """The coded frames of one clip, see :mod:`data_prep.loop_bank`."""
+    """The coded frames of one clip, see :mod:`data_prep.post_bank`."""
 
     tensors: dict[str, Tensor]
 
@@ -86,14 +87,14 @@ def load_bank(*folders: Path) -> list[Clip]:
     paths = sorted(path for folder in folders for path in folder.glob("clip-*.safetensors"))
     if not paths:
         said = ", ".join(map(str, folders))
-        raise FileMissing(f"{said}: no coded clips here (data_prep/loop_bank.py makes them)")
+        raise FileMissing(f"{said}: no coded clips here (data_prep/post_bank.py makes them)")
     try:
         return [Clip(load_file(path)) for path in paths]
     except (SafetensorError, OSError) as error:
         raise DamagedFile(f"{paths[0].parent}: {error}") from error
 
 
-class FineSamples(IterableDataset[Sample]):
+class PostSamples(IterableDataset[Sample]):
     """Crops of coded frames, drawn for ever; every frame as often as any other.
 
     Args:
@@ -137,13 +138,13 @@ def held_out(clips: Sequence[Clip]) -> list[Sample]:
 
 
 class Use:
-    """``filters.Use`` of the second half behind a network's first."""
+    """``filters.Use`` of a post-filter behind a network's loop filter."""
 
     def __init__(self, network: PFrameNetwork) -> None:
         self.network = network.requires_grad_(False)
 
     def __call__(
-        self, fine: FineFilter, sample: Sample, fast: bool
+        self, post: PostFilter, sample: Sample, fast: bool
     ) -> tuple[Planes, Planes, Planes]:
         given, kind = sample, torch.bfloat16 if fast else torch.float32
         context = Context(given.quarter.to(kind), given.eighth.to(kind))
@@ -152,8 +153,8 @@ class Use:
         residual = unpack(given.residual)
         with torch.autocast(given.rates.device.type, torch.bfloat16, enabled=fast):
             with torch.no_grad():
-                done = self.network.filter_coarse(prediction, residual, given.rates)
-            after = refined(fine, done, prediction, residual, given.rates)
+                done = self.network.loop_filtered(prediction, residual, given.rates)
+            after = displayed(post, done, prediction, residual, given.rates)
         return unpack(done.packed), after, given.source
 
 
@@ -168,8 +169,8 @@ def train(
     size: int = 192,
     seed: int = 1,
     resume: bool = False,
-) -> tuple[FineFilter, float]:
-    """-> the trained second half for this network, and its gain in dB over clips held out.
+) -> tuple[PostFilter, float]:
+    """-> the trained post-filter for this network, and its gain in dB over clips held out.
     ``folder`` as in :func:`filters.train_filter`.
 
     Raises:
@@ -179,15 +180,15 @@ def train(
     if not count:
         raise OutOfRange(f"{len(clips)} coded clips: expected 4 or more")
     torch.manual_seed(seed)
-    fine = network.fine or FineFilter(channels, network.config.quarter)
+    post = network.post or PostFilter(channels, network.config.quarter)
     every = len(clips) // count
     unseen = [clip for n, clip in enumerate(clips) if n % every == 0][:count]
     known = [clip for clip in clips if clip not in unseen]
     return train_filter(
-        fine,
+        post,
         Use(network),
         network.metric,
-        FineSamples(known, batch, size, seed),
+        PostSamples(known, batch, size, seed),
         held_out(unseen),
         folder,
         steps=steps,
@@ -199,13 +200,13 @@ def train(
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="train.py fine", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="train.py post", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--bank", type=Path, nargs="+", required=True, help="coded clips")
     parser.add_argument("--weights", type=Path, required=True, help="that it is for")
     parser.add_argument("--out", type=Path, required=True, help=".safetensors, both together")
     parser.add_argument("--name", help="of the model; by default the file's")
-    parser.add_argument("--folder", type=Path, default=Path("runs/fine"), help="log, checkpoint")
+    parser.add_argument("--folder", type=Path, default=Path("runs/post"), help="log, checkpoint")
     parser.add_argument("--resume", action="store_true", help="from the folder's checkpoint")
     parser.add_argument("--channels", type=int, default=CHANNELS, help="where there is none yet")
     parser.add_argument("--steps", type=int, default=8000)
@@ -217,7 +218,7 @@ def main(arguments: list[str] | None = None) -> None:
     model = load_model(given.weights)
     network = model.codec.network
     if not isinstance(network, PFrameNetwork):
-        raise WrongModel("only weights of the network dvc have a loop filter with two halves")
+        raise WrongModel("only weights of the network dvc have a post-filter")
     clips = load_bank(*given.bank)
     trained, gain = train(
         clips,
@@ -233,10 +234,10 @@ def main(arguments: list[str] | None = None) -> None:
     unseen = held_out_of(len(clips))
     ship(
         model,
-        beside(model.codec, "fine", trained),
+        beside(model.codec, "post", trained),
         given.out,
         given.name,
-        "a second half of the loop filter",
+        "a post-filter",
         f"{given.steps} steps of {given.batch} crops of {given.size}x{given.size}, "
         f"frames of {len(clips) - unseen} clips",
         f"{unseen} clips held out",

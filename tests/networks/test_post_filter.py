@@ -1,4 +1,4 @@
-"""The loop filter's second half: where it stands, what it may change, and what it can learn."""
+"""The post-filter: what it may change, what it knows, and what it can learn."""
 
 from dataclasses import replace
 
@@ -8,12 +8,12 @@ import torch
 from dvc_codec.codec.registry import build, describe
 from dvc_codec.networks.compensation import Context
 from dvc_codec.networks.config import PFrameConfig
-from dvc_codec.networks.fine_filter import FineFilter
-from dvc_codec.networks.p_frame import PFrameNetwork, unit_of_samples
-from dvc_codec.networks.planes import Planes, halve, pack, unhalve
+from dvc_codec.networks.p_frame import PFrameNetwork, displayed, unit_of_samples
+from dvc_codec.networks.planes import Planes, halve, pack, unhalve, unpack
+from dvc_codec.networks.post_filter import PostFilter
 from dvc_codec.networks.reference import Prediction
 
-SMALL = PFrameConfig(quarter=8, eighth=8, sixteenth=8, features=4, fine=8)
+SMALL = PFrameConfig(quarter=8, eighth=8, sixteenth=8, features=4, post=8)
 
 
 def planes(seed: int, height: int = 64, width: int = 128) -> Planes:
@@ -38,20 +38,35 @@ def prediction(picture: Planes, config: PFrameConfig = SMALL) -> Prediction:
 def test_it_starts_as_nothing() -> None:
     torch.manual_seed(1)
     network, rate = PFrameNetwork(SMALL).eval(), torch.tensor([30])
-    assert network.fine is not None
+    assert network.post is not None
     given = prediction(planes(1)), planes(2), rate
-    done = network.filter_coarse(*given)
-    started = network.filter_fine(done, *given)
-    torch.nn.init.normal_(network.fine.leave.weight)
-    changed = network.filter_fine(done, *given)
-    plain = PFrameNetwork(replace(SMALL, fine=0)).eval()
-    own = {k: v for k, v in network.state_dict().items() if not k.startswith("fine.")}
-    plain.load_state_dict(own)
-    without = plain.filter_fine(plain.filter_coarse(*given), *given)
-    for one, other in zip(started, without, strict=True):
+    done = network.loop_filtered(*given)
+    started = displayed(network.post, done, *given)
+    torch.nn.init.normal_(network.post.leave.weight)
+    changed = displayed(network.post, done, *given)
+    for one, other, plain in zip(started, changed, unpack(done.packed), strict=True):
+        assert torch.equal(one, plain)
+        assert not torch.equal(other, plain)
+
+
+@torch.inference_mode()
+def test_nothing_is_predicted_from_what_it_makes() -> None:
+    torch.manual_seed(1)
+    network, rate = PFrameNetwork(SMALL).eval(), torch.tensor([30])
+    assert network.post is not None
+    torch.nn.init.normal_(network.post.leave.weight)
+    symbols = {"luma": torch.ones(1, 64, 8, 16), "chroma": torch.ones(1, 128, 4, 8)}
+    given = network.start(planes(1)), prediction(planes(1)), symbols, rate
+    trained = network.finish(*given)
+    assert trained.shown is None  # training has no need of it
+    network.displays = True
+    used = network.finish(*given)
+    assert used.shown is not None and not torch.equal(used.shown.luma, used.picture.luma)
+    levels = (used.shown.luma + 0.5) * 255
+    assert torch.allclose(levels, levels.round(), atol=1e-4)
+    for one, other in zip(used.picture, trained.picture, strict=True):
         assert torch.equal(one, other)
-    assert not torch.equal(changed.luma, without.luma)
-    assert not torch.equal(changed.chroma, without.chroma)
+    assert torch.equal(used.features, trained.features)
 
 
 def test_half_size_samples_are_one_place_of_the_picture() -> None:
@@ -70,12 +85,12 @@ def test_it_knows_where_blocks_begin() -> None:
     and that comes again with the next one.
     """
     torch.manual_seed(2)
-    fine = FineFilter(8, 4).eval()
-    torch.nn.init.normal_(fine.leave.weight)
-    torch.nn.init.normal_(fine.phases)
+    post = PostFilter(8, 4).eval()
+    torch.nn.init.normal_(post.leave.weight)
+    torch.nn.init.normal_(post.phases)
     flat = Planes(torch.zeros(1, 1, 128, 128), torch.zeros(1, 2, 64, 64))
     one = torch.ones(1, 1, 1, 1)
-    luma = fine(flat, flat, flat, torch.zeros(1, 4, 32, 32), one, one).luma[..., 32:96, 32:96]
+    luma = post(flat, flat, flat, torch.zeros(1, 4, 32, 32), one, one).luma[..., 32:96, 32:96]
     assert luma.std() > 0.01
     assert torch.allclose(luma[..., :32], luma[..., 32:], atol=1e-5)
     assert torch.allclose(luma[..., :32, :], luma[..., 32:, :], atol=1e-5)
@@ -98,8 +113,8 @@ def test_lumas_unit_follows_its_steps() -> None:
 def test_it_learns_to_take_back_blocking() -> None:
     """Steps at the borders of 8x8 blocks go, as no filter that is blind for them could do it."""
     torch.manual_seed(3)
-    fine, unit, rate = FineFilter(8, 4), torch.full((1, 1, 1, 1), 0.05), torch.zeros(1, 1, 1, 1)
-    optimiser = torch.optim.Adam(fine.parameters(), 1e-2)
+    post, unit, rate = PostFilter(8, 4), torch.full((1, 1, 1, 1), 0.05), torch.zeros(1, 1, 1, 1)
+    optimiser = torch.optim.Adam(post.parameters(), 1e-2)
     memory, ratios = torch.zeros(1, 4, 16, 16), []
     g = torch.Generator().manual_seed(4)
     for _ in range(60):
@@ -110,7 +125,7 @@ def test_it_learns_to_take_back_blocking() -> None:
         blocky = luma + offsets.repeat_interleave(8, 2).repeat_interleave(8, 3)
         zero = Planes(torch.zeros_like(luma), chroma)
         residual = Planes(blocky - luma.roll(1, 3), chroma)
-        done = fine(Planes(blocky, chroma), zero, residual, memory, rate, unit)
+        done = post(Planes(blocky, chroma), zero, residual, memory, rate, unit)
         ratio = (done.luma - luma).square().mean() / (blocky - luma).square().mean()
         ratios.append(ratio.item())
         optimiser.zero_grad()
@@ -121,10 +136,10 @@ def test_it_learns_to_take_back_blocking() -> None:
 
 
 def test_weights_say_that_they_have_it() -> None:
-    assert "fine" not in describe(build("dvc", {"fine": 0}))[1]
-    name, said = describe(build("dvc", {"fine": 16}))
-    assert said["fine"] == 16
+    assert "post" not in describe(build("dvc", {"post": 0}))[1]
+    name, said = describe(build("dvc", {"post": 16}))
+    assert said["post"] == 16
     network = build(name, said).network
-    assert isinstance(network, PFrameNetwork) and network.fine is not None
-    with pytest.raises(ValueError, match="fine"):
-        build("dvc", {"fine": -1})
+    assert isinstance(network, PFrameNetwork) and network.post is not None
+    with pytest.raises(ValueError, match="post"):
+        build("dvc", {"post": -1})

@@ -1,6 +1,6 @@
-"""What the loop filter sees as training clips are coded, to train its second half with.
+"""What the loop filter sees as training clips are coded, to train the post-filter behind it with.
 
-    python -m data_prep.loop_bank DATA OUT --weights W.safetensors --clips 300
+    python -m data_prep.post_bank DATA OUT --weights W.safetensors --clips 300
 
 DATA is the data set that will be trained on. Of each of so many clips the first ``--frames`` frames
 are coded as one group, at a rate drawn for it, by the encoder itself. OUT gets one file per clip,
@@ -34,7 +34,7 @@ from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.planes import pack
 from dvc_codec.networks.rate import lambda_at
 from dvc_codec.training.clips import load_some, split
-from dvc_codec.training.fine import PARTS
+from dvc_codec.training.post import PARTS
 from dvc_codec.video import Frame, Picture
 
 RATES = (18, 56)  # from, to (without)
@@ -56,7 +56,7 @@ def make_bank(
     """
     network = model.codec.network
     if not isinstance(network, PFrameNetwork):
-        raise WrongModel("only weights of the network dvc have a loop filter with two halves")
+        raise WrongModel("only weights of the network dvc have a post-filter")
     found = load_some(data, clips, seed)
     random = np.random.default_rng(seed)
     out.mkdir(parents=True, exist_ok=True)
@@ -103,17 +103,17 @@ def _coded(
 def _watched(network: PFrameNetwork) -> Iterator[list[tuple[Any, Tensor]]]:
     """Collect the prediction, and the packed residual, that the loop filter is given."""
     seen: list[tuple[Any, Tensor]] = []
-    filter_coarse = network.filter_coarse
+    loop_filtered = network.loop_filtered
 
     def watched(prediction: Any, residual: Any, rate_index: Tensor) -> Any:
         seen.append((prediction, pack(residual)))
-        return filter_coarse(prediction, residual, rate_index)
+        return loop_filtered(prediction, residual, rate_index)
 
-    network.filter_coarse = watched  # type: ignore[method-assign]
+    network.loop_filtered = watched  # type: ignore[method-assign]
     try:
         yield seen
     finally:
-        del network.filter_coarse
+        del network.loop_filtered
 
 
 def _numbers(packed: Tensor) -> Tensor:

@@ -1,9 +1,14 @@
-"""The second half of the loop filter, on the half-size grid: blocks' borders, ringing, and details
-that are too fine for the grid the first half works on.
+"""The post-filter of P and B frames: what is displayed is better than what other frames are
+predicted from.
 
-Sees the filtered picture, its details over the quantiser's step, what was decoded, what the first
-half changed and what it knew. Trained alone, on frames as the encoder codes them
-(``train.py loop``); starts as no correction at all. About 26 kMAC a luma pixel.
+On the half-size grid, so that it sees what the loop filter's grid is too coarse for: blocks'
+borders, ringing, fine details. Its gain grows with the frames since the I frame, whose errors come
+together. What is predicted from its pictures would be filtered again, and over again: in the loop
+the same filter did harm (docs/experiments.md#post-filter).
+
+Sees the filtered picture, its details over the quantiser's step, what was decoded, what the loop
+filter changed and what that knew. Trained alone, on frames as the encoder codes them
+(``train.py post``); starts as no correction at all. About 26 kMAC a luma pixel.
 """
 
 import torch
@@ -14,16 +19,16 @@ from dvc_codec.networks.blocks import RateGain, ResidualBlock, activate, conv, j
 from dvc_codec.networks.planes import HALF_CHANNELS, Planes, halve, unhalve
 
 BLOCKS = 2
-MEMORY = 16  # channels of what the first half knew, on the half-size grid
+MEMORY = 16  # channels of what the loop filter knew, on the half-size grid
 PERIOD = 8  # samples of that grid after which the blocks of all planes begin anew
 
 
-class FineFilter(nn.Module):
+class PostFilter(nn.Module):
     """See the module.
 
     Args:
         channels: on the half-size grid.
-        memory: channels of what the first half knew, on the 1/4 grid.
+        memory: channels of what the loop filter knew, on the 1/4 grid.
     """
 
     def __init__(self, channels: int, memory: int, blocks: int = BLOCKS) -> None:
@@ -45,13 +50,13 @@ class FineFilter(nn.Module):
         rate: Tensor,
         unit: Tensor,
     ) -> Planes:
-        """Filter a picture once more.
+        """The picture that is displayed, not yet rounded.
 
         Args:
-            picture: as the first half leaves it.
+            picture: as the loop filter leaves it.
             correction: what that added.
             residual: decoded.
-            memory: (B, memory, H/4, W/4), what the first half knew at last.
+            memory: (B, memory, H/4, W/4), what the loop filter knew at last.
             rate: (B, 1, 1, 1) in [-1, 1].
             unit: size of a quantiser step, see ``rate.residual_scale``: (B, 1, 1, 1), or for every
                 sample on the half-size grid, (B, 6, H/2, W/2).
