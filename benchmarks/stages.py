@@ -81,7 +81,7 @@ class Stages:
     encode: dict[str, float] = field(default_factory=dict)
     decode: dict[str, float] = field(default_factory=dict)
     decoder_macs_per_pixel: float = 0.0
-    decoder_giga_macs_per_second: float = 0.0  # of its two networks, everything in them included
+    decoder_giga_macs_per_second: float = 0.0  # of its networks, everything in them included
 
 
 def measure(model: Model, source: Path, coded: Path, lagrangian: float, frames: int) -> Stages:
@@ -108,7 +108,8 @@ def measure(model: Model, source: Path, coded: Path, lagrangian: float, frames: 
         )
     macs = sum(count) / max(1, len(records) - 1)
     stages.decoder_macs_per_pixel = macs / _padded_pixels(header)
-    networks = stages.decode["predict: network"] + stages.decode["loop filter: network"]
+    parts = ("predict: network", "loop filter: network", "post-filter")
+    networks = sum(stages.decode.get(part, 0.0) for part in parts)
     stages.decoder_giga_macs_per_second = macs / networks / 1e6
     return stages
 
@@ -125,6 +126,8 @@ def _median_stages(model: Model, frames: list[Callable[[], object]]) -> dict[str
     watch.watch("residual: transform", network, "residual_latents")
     watch.watch("loop filter: inverse transform", network, "finish")
     watch.watch("loop filter: network", network.filter, "forward")
+    if network.post is not None:
+        watch.watch("post-filter", network.post, "forward")
     watch.watch("RDO quantisation", p_frame, "_choose_in_steps")
     watch.watch("entropy coding", frame_encoder, "table_costs")
     watch.watch("entropy coding", symbols, "collect", "write", "read", "adapt")
@@ -143,7 +146,7 @@ def _median_stages(model: Model, frames: list[Callable[[], object]]) -> dict[str
 
 @contextmanager
 def _multiply_accumulates(network: Any) -> Iterator[list[int]]:
-    """Collect those of every convolution that runs in the decoder's two networks."""
+    """Collect those of every convolution that runs in the decoder's networks."""
     count: list[int] = []
 
     def add(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
@@ -152,7 +155,8 @@ def _multiply_accumulates(network: Any) -> Iterator[list[int]]:
 
     layers = [
         layer
-        for part in (network.compensation, network.filter)
+        for part in (network.compensation, network.filter, network.post)
+        if part is not None
         for layer in part.modules()
         if isinstance(layer, nn.Conv2d)
     ]

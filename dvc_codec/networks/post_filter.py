@@ -20,6 +20,7 @@ from dvc_codec.networks.planes import HALF_CHANNELS, Planes, halve, unhalve
 
 BLOCKS = 2
 MEMORY = 16  # channels of what the loop filter knew, on the half-size grid
+LARGE = 4.0  # of differences over the quantiser's step: there they end
 PERIOD = 8  # samples of that grid after which the blocks of all planes begin anew
 
 
@@ -65,8 +66,8 @@ class PostFilter(nn.Module):
         seen = halve(picture)
         inputs = (
             seen * 3,
-            F.softsign((seen - surroundings(seen)) / unit),
-            F.softsign(halve(residual) * (0.5 / unit)),
+            ((seen - surroundings(seen)) * (2 / unit)).clamp_(-LARGE, LARGE),
+            (halve(residual) / unit).clamp_(-LARGE, LARGE),
             halve(correction) * (2 / unit),
             known,
             rate.expand(-1, 1, *seen.shape[-2:]),
