@@ -150,7 +150,8 @@ class PFramePrior(FramePrior):
 
         def blocks(x: Tensor) -> Tensor:
             """Sum over 2x2 symbols: from the 1/8 to the 1/16 grid."""
-            return F.avg_pool2d(x, 2) * 4
+            rows = x[..., ::2, :] + x[..., 1::2, :]  # pooling takes five times as long
+            return rows[..., ::2] + rows[..., 1::2]
 
         if name in (MOTION, BACK):
             return busy(blocks(past["luma"]), "luma")

@@ -184,7 +184,7 @@ def test_parts_that_are_not_there(
         [],
         ["encode"],
         ["transcode", "a", "b"],
-        ["encode", "a", "b", "--lambda", "post"],
+        ["encode", "a", "b", "--lambda", "fine"],
         ["encode", "a", "b", "--lambda", "nan"],
         ["encode", "a", "b", "--threads", "0"],
         ["encode", "a", "b", "--intra", "jpeg"],

@@ -65,7 +65,7 @@ GOLDEN = (
     Golden("portrait", size=(48, 120), intra="av1"),
     Golden("coarse", lagrangian=64),
     Golden("coarse-av1", lagrangian=64, intra="av1"),
-    Golden("post", lagrangian=4096),
+    Golden("fine", lagrangian=4096),
     Golden("fine-av1", lagrangian=4096, intra="av1"),
     Golden("square", content="square"),
     Golden("noise", content="noise", frames=1),
