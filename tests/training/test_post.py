@@ -33,7 +33,9 @@ CLIPS = moving_clips(4, 3, size=(128, 128)).clamp(10, 240)
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("loop")
     write_shards(CLIPS, folder / "clips", per_shard=2)
-    written = make_bank(folder / "clips", folder / "bank", untrained_model(), clips=4, frames=3)
+    written = make_bank(
+        folder / "clips", folder / "bank", untrained_model(), clips=4, frames=3, intra="hevc"
+    )
     assert written == 8
     return folder / "bank"
 
@@ -88,7 +90,9 @@ def test_training_sees_what_the_codec_does(bank: Path) -> None:
 
     network.finish = watched  # type: ignore[method-assign]
     folder = bank.parent / "watched"
-    make_bank(bank.parent / "clips", folder, Model("w", bytes(32), codec), clips=1, frames=2)
+    make_bank(
+        bank.parent / "clips", folder, Model("w", bytes(32), codec), clips=1, frames=2, intra="hevc"
+    )
     sample = load_bank(folder)[0].at(0, 0, 0, 128)
     with torch.inference_mode():
         before, after, _ = Use(network)(network.post, sample, False)
