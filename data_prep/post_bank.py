@@ -52,8 +52,8 @@ def make_bank(
 ) -> int:
     """Code ``clips`` clips drawn from ``data`` and write what the filter saw. -> frames written.
 
-    ``intra``: codec of the I frames. What the filter is to do follows from it: behind HEVC's there is
-    more to gain, by MS-SSIM twice as much.
+    ``intra``: codec of the I frames. What the filter is to do follows from it: behind HEVC's there
+    is more to gain, by MS-SSIM twice as much.
     """
     network = model.codec.network
     if not isinstance(network, PFrameNetwork):

@@ -224,7 +224,7 @@ class PFrameNetwork(nn.Module):
             picture = unpack(done.packed)
             shown = None
             if self.post is not None and self.displays:
-                shown = displayed(self.post, done, prediction, residual, rate_index)
+                shown = displayed(self.post, picture, done, prediction, residual, rate_index)
         one = rate_index.new_ones(len(picture.luma), 1, 1, 1, dtype=torch.float32)
         span = one * reference.to_past if isinstance(reference, Between) else reference.distance
         return Reference(
@@ -250,14 +250,14 @@ class PFrameNetwork(nn.Module):
 
 def displayed(
     post: PostFilter,
+    picture: Planes,
     done: Filtered,
     prediction: Prediction,
     residual: Planes,
     rate_index: Tensor,
 ) -> Planes:
-    """What is shown of a frame whose loop filter has done this, not yet rounded."""
-    units = unit_of_samples(residual_scale(rate_index), prediction)
-    picture, added = unpack(done.packed), unpack(done.correction)
+    """What is shown of a frame whose loop filter has made this ``picture``, not yet rounded."""
+    units, added = unit_of_samples(residual_scale(rate_index), prediction), unpack(done.correction)
     filtered: Planes = post(picture, added, residual, done.memory, centred(rate_index), units)
     return filtered
 

@@ -154,8 +154,9 @@ class Use:
         with torch.autocast(given.rates.device.type, torch.bfloat16, enabled=fast):
             with torch.no_grad():
                 done = self.network.loop_filtered(prediction, residual, given.rates)
-            after = displayed(post, done, prediction, residual, given.rates)
-        return unpack(done.packed), after, given.source
+            before = unpack(done.packed)
+            after = displayed(post, before, done, prediction, residual, given.rates)
+        return before, after, given.source
 
 
 def train(

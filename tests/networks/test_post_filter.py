@@ -41,12 +41,13 @@ def test_it_starts_as_nothing() -> None:
     assert network.post is not None
     given = prediction(planes(1)), planes(2), rate
     done = network.loop_filtered(*given)
-    started = displayed(network.post, done, *given)
+    plain = unpack(done.packed)
+    started = displayed(network.post, plain, done, *given)
     torch.nn.init.normal_(network.post.leave.weight)
-    changed = displayed(network.post, done, *given)
-    for one, other, plain in zip(started, changed, unpack(done.packed), strict=True):
-        assert torch.equal(one, plain)
-        assert not torch.equal(other, plain)
+    changed = displayed(network.post, plain, done, *given)
+    for one, other, plane in zip(started, changed, plain, strict=True):
+        assert torch.equal(one, plane)
+        assert not torch.equal(other, plane)
 
 
 @torch.inference_mode()
