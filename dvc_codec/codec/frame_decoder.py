@@ -14,7 +14,7 @@ from dvc_codec.codec.crew import Crew
 from dvc_codec.codec.memory import Places, SymbolMemory, reference_of
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import reconstruct
-from dvc_codec.codec.pictures import displayed, hash_of, to_planes
+from dvc_codec.codec.pictures import displayed, hash_of, to_planes, without_displayed
 from dvc_codec.codec.stills import refined
 from dvc_codec.container import FULL_SCALE, FrameKind, FrameRecord, Header, Place
 from dvc_codec.errors import DamagedFile, WrongVersion
@@ -144,4 +144,4 @@ class FrameDecoder:
             self._prior.covered(height, width),
         )
         picture = displayed(reference, height, width)
-        return Reconstructed(picture, hash_of(picture), reference)
+        return Reconstructed(picture, hash_of(picture), without_displayed(reference))

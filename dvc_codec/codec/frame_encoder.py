@@ -11,7 +11,7 @@ from dvc_codec.codec.importance import Errors, of_frame, rate_of_frame
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import State, code_frame, table_costs
-from dvc_codec.codec.pictures import displayed, hash_of, to_picture, to_planes
+from dvc_codec.codec.pictures import displayed, hash_of, to_picture, to_planes, without_displayed
 from dvc_codec.codec.stills import refine
 from dvc_codec.codec.temporal_filter import Neighbour, filtered
 from dvc_codec.container import FrameKind, FrameRecord, Place
@@ -138,7 +138,7 @@ class FrameEncoder:
         payload, sizes = symbols.write(tables, collected)
         self._symbols.add(kind, coded.sent, symbols.adapt(tables, collected))
         reference = coded.state.reference
-        self._pictures.add(place, reference)
+        self._pictures.add(place, without_displayed(reference))
         size = frame.picture.height, frame.picture.width
         picture = displayed(reference, *size)
         record = FrameRecord(kind, int(rate), frame.pts, (payload,), hash_of(picture))

@@ -1,5 +1,8 @@
 """Between pictures of a video (numpy, any size) and planes of a network (torch, padded)."""
 
+from dataclasses import replace
+from typing import Any, TypeVar, cast
+
 import numpy as np
 import torch
 
@@ -7,6 +10,8 @@ from dvc_codec.container import picture_hash
 from dvc_codec.networks.interface import Reference
 from dvc_codec.networks.planes import Planes, from_bytes, to_bytes
 from dvc_codec.video import Picture
+
+R = TypeVar("R", bound=Reference)
 
 
 def to_planes(picture: Picture) -> Planes:
@@ -19,6 +24,11 @@ def displayed(reference: Reference, height: int, width: int) -> Picture:
     """The picture that a decoder shows of a frame."""
     shown = reference.picture if reference.shown is None else reference.shown
     return to_picture(shown, height, width)
+
+
+def without_displayed(reference: R) -> R:
+    """What has to be remembered of a reference once its picture is shown."""
+    return cast(R, replace(cast(Any, reference), shown=None))
 
 
 def hash_of(picture: Picture) -> int:

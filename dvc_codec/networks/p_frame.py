@@ -234,7 +234,7 @@ class PFrameNetwork(nn.Module):
             plain(done.features),
             span,
             one,
-            round_to_bytes(shown) if shown else None,
+            None if shown is None else round_to_bytes(shown),
         )
 
     def loop_filtered(

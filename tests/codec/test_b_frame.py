@@ -77,6 +77,8 @@ def same(a: object, b: object) -> bool:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return torch.equal(a, b)
     assert type(a) is type(b)
+    if a is None:
+        return True
     values = (
         zip(a, b, strict=True)
         if isinstance(a, tuple) and isinstance(b, tuple)
