@@ -333,6 +333,8 @@ def _write(states: State, index: Tensor, new: State) -> None:
 def _zipped(function: Callable[[list[Tensor]], Tensor], items: list[Any]) -> Any:
     """Apply ``function`` to the tensors in the same place of dataclasses, planes and dicts."""
     first = items[0]
+    if first is None:
+        return None
     if isinstance(first, Tensor):
         return function(items)
     if isinstance(first, Mapping):
