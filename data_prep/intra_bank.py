@@ -25,9 +25,8 @@ from dvc_codec.intra import encode_for_lambda
 from dvc_codec.intra.hevc import Hevc, encoder_options
 from dvc_codec.networks.config import METRICS
 from dvc_codec.networks.rate import lambda_at
-from dvc_codec.training.clips import load_clips, split
+from dvc_codec.training.clips import as_picture, load_clips, split
 from dvc_codec.training.intra_frames import lambda_of_i_frame
-from dvc_codec.video import Picture
 
 RATES = tuple(range(2, 64, 4))  # of 0 to 63: no rate is further than 2 from one of them
 
@@ -113,9 +112,7 @@ class _Stills:
         return self._mux(frame)
 
     def _coded(self, planar: Tensor) -> Tensor:
-        luma, chroma = split(planar)
-        picture = Picture(*(np.ascontiguousarray(p.numpy()) for p in (luma, *chroma)))
-        lam = lambda_at(self._rate)
+        picture, lam = as_picture(*split(planar)), lambda_at(self._rate)
         _, _, decoded = encode_for_lambda(picture, lam, self._codec, structural=self._structural)
         flat = np.concatenate([plane.reshape(-1) for plane in decoded.planes])
         return torch.from_numpy(flat.reshape(planar.shape))

@@ -10,7 +10,7 @@ are coded as one group, at a rate drawn for it, by the encoder itself. OUT gets 
     quarter, eighth       bfloat16 (n, C, h/4, w/4), (n, C, h/8, w/8), the prediction's context
     steps                 float16 (n, 64, h/8, w/8), of weights for MS-SSIM only
     source                uint8 (n, 3 h / 2, w), planar 4:2:0
-    rates, between        (n,): rate index; whether it is a B frame
+    rates                 int64 (n,), rate indices
 """
 
 import argparse
@@ -33,9 +33,9 @@ from dvc_codec.errors import WrongModel
 from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.planes import pack
 from dvc_codec.networks.rate import lambda_at
-from dvc_codec.training.clips import load_some, split
+from dvc_codec.training.clips import as_picture, load_some, split
 from dvc_codec.training.post import PARTS
-from dvc_codec.video import Frame, Picture
+from dvc_codec.video import Frame
 
 RATES = (18, 56)  # from, to (without)
 
@@ -77,7 +77,7 @@ def _coded(
     model: Model, network: PFrameNetwork, planar: Tensor, lagrangian: float, intra: str
 ) -> dict[str, Tensor]:
     encoder = FrameEncoder(model, lagrangian, intra, gop=len(planar))
-    video = iter([Frame(as_picture(picture), n) for n, picture in enumerate(planar)])
+    video = iter([Frame(as_picture(*split(picture)), n) for n, picture in enumerate(planar)])
     rows: list[dict[str, Tensor]] = []
     with _watched(network) as seen:
         for one in plan(video, len(planar), scene_cuts=False, reach=REACH):
@@ -92,7 +92,6 @@ def _coded(
                 "eighth": prediction.context.eighth.bfloat16(),
                 "source": planar[one.frame.pts][None],
                 "rates": torch.tensor([coded.record.rate_index]),
-                "between": torch.tensor([one.place.future is not None]),
             }
             if prediction.luma_steps is not None:
                 row["steps"] = prediction.luma_steps.half()
@@ -119,12 +118,6 @@ def _watched(network: PFrameNetwork) -> Iterator[list[tuple[Any, Tensor]]]:
 
 def _numbers(packed: Tensor) -> Tensor:
     return (packed * PARTS).round().to(torch.int16)
-
-
-def as_picture(planar: Tensor) -> Picture:
-    """uint8 (3 H / 2, W) -> a picture of its own."""
-    luma, chroma = split(planar)
-    return Picture(*(np.ascontiguousarray(plane.numpy()) for plane in (luma, *chroma)))
 
 
 def main() -> None:

@@ -144,9 +144,13 @@ class FrameEncoder:
         record = FrameRecord(kind, int(rate), frame.pts, (payload,), hash_of(picture))
         motion = sum(bits for name, bits in sizes.items() if name.startswith("motion"))
         bits = {"motion": motion, "residual": 8 * len(payload) - motion}
+        errors = squared_error(frame.picture, picture)
         # what matters to frames after this one are the errors of what they are predicted from
-        self._errors[kind] = squared_error(frame.picture, to_picture(reference.picture, *size))
-        return EncodedFrame(record, picture, bits, squared_error(frame.picture, picture))
+        self._errors[kind] = errors
+        if reference.shown is not None:
+            referred = to_picture(reference.picture, *size)
+            self._errors[kind] = squared_error(frame.picture, referred)
+        return EncodedFrame(record, picture, bits, errors)
 
 
 def squared_error(a: Picture, b: Picture) -> tuple[float, float, float]:

@@ -23,7 +23,7 @@ from dvc_codec.codec.frame_encoder import squared_error, weighted_psnr
 from dvc_codec.codec.memory import PictureMemory
 from dvc_codec.codec.model import Model
 from dvc_codec.codec.p_frame import finish
-from dvc_codec.codec.pictures import displayed, hash_of, to_picture, to_planes
+from dvc_codec.codec.pictures import displayed, hash_of, to_picture, to_planes, without_displayed
 from dvc_codec.codec.turns import InTurn
 from dvc_codec.container import FrameKind, FrameRecord, Header, Place, Reader, places
 from dvc_codec.networks.planes import GRID
@@ -161,7 +161,7 @@ class _State:
         known = self._pictures.of(parsed.place)
         prediction = self._network.predict(known, parsed.symbols, rate)
         reference = finish(self._network, known, prediction, parsed.symbols, rate, self._covered)
-        self._pictures.add(parsed.place, reference)
+        self._pictures.add(parsed.place, without_displayed(reference))
         return prediction, reference
 
     def step(self, number: int, record: FrameRecord, place: Place) -> FrameFacts:

@@ -141,6 +141,12 @@ def has_fast_bfloat16() -> bool:
     )
 
 
+def fast_on(device: torch.device) -> bool:
+    """Whether a device that networks are trained on multiplies bfloat16 in hardware."""
+    cuda = device.type == "cuda"
+    return torch.cuda.is_bf16_supported() if cuda else has_fast_bfloat16()
+
+
 def _not_ours(source: Path, error: Exception) -> WrongModel:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return WrongModel(f"{source}: not weights of this program: {reason}")

@@ -13,6 +13,9 @@ from dvc_codec.networks.still_filter import StillFilter
 
 Config = PFrameConfig | Dvc2019Config
 CONFIGS: Mapping[str, type[Config]] = {"dvc": PFrameConfig, "dvc2019": Dvc2019Config}
+# Filters that are trained alone, for weights that have them: field of the configuration with their
+# channels (0: there is none) -> what their tensors' names begin with
+FILTERS: Mapping[str, str] = {"stills": "stills.", "post": "network.post."}
 LARGEST = 1024  # of any size in a configuration; a damaged one is not to take all memory
 
 
@@ -39,7 +42,7 @@ def read_config(network: object, said: object) -> Config:
             if size not in words[name]:
                 raise ValueError(f"{network}: {name} is {size!r}, expected {' or '.join(METRICS)}")
             continue
-        least = 0 if name in ("stills", "post") else 1
+        least = 0 if name in FILTERS else 1
         if type(size) is not int or not least <= size <= LARGEST:
             raise ValueError(f"{network}: {name} is {size!r}, expected {least} to {LARGEST}")
     return CONFIGS[network](**said)
@@ -58,7 +61,7 @@ def describe(codec: PFrameCodec) -> tuple[str, dict[str, Any]]:
     """Name and configuration that :func:`build` makes this codec from."""
     if isinstance(codec.network, PFrameNetwork):
         said = asdict(codec.network.config)
-        for later in ("metric", "stills", "post"):
+        for later in ("metric", *FILTERS):
             if said[later] == getattr(PFrameConfig, later):
                 del said[later]  # files of before there was a choice keep their SHA-256
         return "dvc", said

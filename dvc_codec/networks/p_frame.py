@@ -224,7 +224,7 @@ class PFrameNetwork(nn.Module):
             picture = unpack(done.packed)
             shown = None
             if self.post is not None and self.displays:
-                shown = displayed(self.post, picture, done, prediction, residual, rate_index)
+                shown = post_filtered(self.post, picture, done, prediction, residual, rate_index)
         one = rate_index.new_ones(len(picture.luma), 1, 1, 1, dtype=torch.float32)
         span = one * reference.to_past if isinstance(reference, Between) else reference.distance
         return Reference(
@@ -248,7 +248,7 @@ class PFrameNetwork(nn.Module):
         return done
 
 
-def displayed(
+def post_filtered(
     post: PostFilter,
     picture: Planes,
     done: Filtered,

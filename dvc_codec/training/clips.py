@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ from torch import Tensor
 from dvc_codec.errors import DamagedFile, FileMissing, NotAVideo
 from dvc_codec.training.frames import complain, decode_shard, misshapen, read_septuplet
 from dvc_codec.training.tars import Member, members_of, tars_in
+
+if TYPE_CHECKING:
+    from dvc_codec.video import Picture
 
 Planar = NDArray[np.uint8]  # (3 H / 2, W): all of Y, then U, then V
 Entry = tuple[int, str | Planar]  # (number of the clip, why it is not here or its pictures)
@@ -152,6 +156,14 @@ def split(planar: Tensor) -> tuple[Tensor, Tensor]:
     height, width = planar.shape[-2] * 2 // 3, planar.shape[-1]
     chroma = planar[..., height:, :].reshape(*planar.shape[:-2], 2, height // 2, width // 2)
     return planar[..., :height, :], chroma
+
+
+def as_picture(luma: Tensor, chroma: Tensor) -> "Picture":
+    """uint8 (H, W), (2, H/2, W/2) -> a picture that codecs take."""
+    from dvc_codec.video import Picture  # brings PyAV, which machines that train may lack
+
+    planes = (luma, *chroma)
+    return Picture(*(np.ascontiguousarray(plane.cpu().numpy()) for plane in planes))
 
 
 def _shards(folder: Path) -> tuple[list[int], Decode]:

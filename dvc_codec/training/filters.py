@@ -5,6 +5,7 @@ What is minimised is D after the filter over D before it, so that every picture 
 alike; D is that of the weights' metric.
 """
 
+import argparse
 import copy
 import math
 import time
@@ -19,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from dvc_codec.codec.model import Model, has_fast_bfloat16, write_weights
+from dvc_codec.codec.model import Model, fast_on, write_weights
 from dvc_codec.codec.p_frame import PFrameCodec
-from dvc_codec.codec.registry import build_from
+from dvc_codec.codec.registry import FILTERS, build_from
 from dvc_codec.errors import CannotWrite, OutOfRange, WrongModel
 from dvc_codec.networks.blocks import use_channels_last
 from dvc_codec.networks.config import Metric
@@ -84,8 +85,7 @@ class FilterTraining(pl.LightningModule, Generic[Filter, Sample]):
         )
 
     def on_fit_start(self) -> None:
-        cuda = self.device.type == "cuda"
-        self._fast = torch.cuda.is_bf16_supported() if cuda else has_fast_bfloat16()
+        self._fast = fast_on(self.device)
 
     def on_train_batch_start(self, batch: Sample, batch_idx: int) -> None:
         first = self.learning_rate
@@ -122,8 +122,9 @@ class FilterTraining(pl.LightningModule, Generic[Filter, Sample]):
         for sample in self.validation:
             moved = self.transfer_batch_to_device(sample, self.device, 0)
             before, after, source = self._use(self.ema, moved, self._fast)
-            pair = (float(self.distortion(round_to_bytes(p), source)) for p in (before, after))
-            first, then = pair
+            first, then = (
+                float(self.distortion(round_to_bytes(p), source)) for p in (before, after)
+            )
             found.append(10 * math.log10((first + LEAST) / (then + LEAST)))
         return float(np.mean(found))
 
@@ -170,20 +171,28 @@ def train_filter(
     return module.ema, module.gain()
 
 
+def add_arguments(parser: argparse.ArgumentParser, folder: Path, steps: int) -> None:
+    """What the commands that train a filter have in common; their own defaults."""
+    parser.add_argument("--out", type=Path, required=True, help=".safetensors, both together")
+    parser.add_argument("--name", help="of the model; by default the file's")
+    parser.add_argument("--folder", type=Path, default=folder, help="log, checkpoint")
+    parser.add_argument("--resume", action="store_true", help="from the folder's checkpoint")
+    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--size", type=int, default=192, help="of crops; MS-SSIM needs 192 or more")
+    parser.add_argument("--seed", type=int, default=1)
+
+
 def held_out_of(pictures: int) -> int:
     """How many of so many are validated with."""
     return min(HELD_OUT, pictures // 4)
-
-
-# The field of a configuration that says how wide a filter is -> what its tensors' names begin with
-PREFIXES = {"stills": "stills.", "post": "network.post."}
 
 
 def beside(codec: PFrameCodec, field: str, filter: StillFilter | PostFilter) -> PFrameCodec:
     """The same weights, to the bit, with this filter in place of any they had. Raises WrongModel
     for a network that has no place for one.
     """
-    network, prefix = codec.network, PREFIXES[field]
+    network, prefix = codec.network, FILTERS[field]
     if not isinstance(network, PFrameNetwork):
         raise WrongModel("only weights of the network dvc have filters that are trained alone")
     whole = build_from(replace(network.config, **{field: filter.channels}))  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ from dvc_codec.networks.config import Metric
 from dvc_codec.networks.planes import Planes, round_to_bytes
 from dvc_codec.networks.rate import lambda_at
 from dvc_codec.networks.still_filter import strength_for
+from dvc_codec.training.clips import as_picture
 from dvc_codec.training.frames import decode_shard
 
 
@@ -27,10 +28,8 @@ def hevc_intra(luma: Tensor, chroma: Tensor, lagrangian: float) -> tuple[Tensor,
     make of it for P frames of this lambda.
     """
     from dvc_codec.intra import encode_for_lambda
-    from dvc_codec.video import Picture
 
-    planes = (np.ascontiguousarray(p.cpu().numpy()) for p in (luma, chroma[0], chroma[1]))
-    _, _, decoded = encode_for_lambda(Picture(*planes), lagrangian, "hevc")
+    _, _, decoded = encode_for_lambda(as_picture(luma, chroma), lagrangian, "hevc")
     u, v = torch.from_numpy(decoded.u), torch.from_numpy(decoded.v)
     return torch.from_numpy(decoded.y), torch.stack((u, v))
 

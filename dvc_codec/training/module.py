@@ -11,9 +11,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from dvc_codec.codec.model import has_fast_bfloat16
+from dvc_codec.codec.model import fast_on
 from dvc_codec.codec.p_frame import PFrameCodec
-from dvc_codec.codec.registry import build
+from dvc_codec.codec.registry import FILTERS, build
 from dvc_codec.errors import DvcError
 from dvc_codec.networks.blocks import use_channels_last
 from dvc_codec.networks.rate import ENCODER_TRADE, TRADE
@@ -32,8 +32,6 @@ from dvc_codec.training.optimisation import (
 from dvc_codec.training.replay import Taken
 from dvc_codec.training.validation import Case, measure_bytes, measure_loss
 
-# Filters that weights may have: field of the configuration -> a tensor (channels, ...) of theirs
-FILTERS = {"stills": "stills.enter.weight", "post": "network.post.enter.weight"}
 FOLLOWING = 32  # below it: frames that are said to follow a roll-out with B frames, in turn
 TOO_MANY = 0.5  # share of a window's steps that were not finite: then it has come apart
 
@@ -102,9 +100,10 @@ class CodecTraining(pl.LightningModule):
         self.automatic_optimization = False
         sizes = dict(network_config or {})
         start = read_weights(init_from) if init_from is not None else None
-        for field, tensor in FILTERS.items():
-            if start is not None and tensor in start[0]:
-                sizes.setdefault(field, len(start[0][tensor]))  # they come along
+        for field, prefix in FILTERS.items():
+            first = f"{prefix}enter.weight"
+            if start is not None and first in start[0]:
+                sizes.setdefault(field, len(start[0][first]))  # they come along
         self.settings, self.loss = {"network": network, **sizes}, loss
         self.rates = learning_rate, last_learning_rate, warm_up
         self.slow, self.quick, self.bake = slow, quick, bake
@@ -180,10 +179,7 @@ class CodecTraining(pl.LightningModule):
         self._window_begun += time.monotonic()  # samples per second are those of training
 
     def _set_precision(self) -> None:
-        fast = self.fast
-        if fast is None:
-            cuda = self.device.type == "cuda"
-            fast = torch.cuda.is_bf16_supported() if cuda else has_fast_bfloat16()
+        fast = fast_on(self.device) if self.fast is None else self.fast
         self.codec.network.fast = self.ema.network.fast = fast
 
     def training_step(self, batch: Any, number: int) -> None:

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from dvc_codec.codec.p_frame import PFrameCodec
+from dvc_codec.codec.registry import FILTERS
 
 # Parts of names. Behind the gradient of the warp, or left where theory put them: trained only with
 # network.warp_gradients.
 FROZEN = ("flow.", "motion.steps", "motion.transform", "luma_steps", "chroma_steps")
 # By commands of their own
-APART = ("stills.", "network.post.")
+APART = tuple(FILTERS.values())
 # Transforms: they are nearly right
 SLOW = ("luma.analysis", "luma.synthesis", "chroma.analysis", "chroma.synthesis")
 # Logarithms of steps, which one Adam update moves by one learning rate whatever they are

@@ -24,12 +24,19 @@ from torch.utils.data import IterableDataset
 from dvc_codec.codec.model import load_model
 from dvc_codec.errors import DamagedFile, FileMissing, OutOfRange, WrongModel
 from dvc_codec.networks.compensation import Context
-from dvc_codec.networks.p_frame import PFrameNetwork, displayed
+from dvc_codec.networks.p_frame import PFrameNetwork, post_filtered
 from dvc_codec.networks.planes import GRID, Planes, unpack
 from dvc_codec.networks.post_filter import PostFilter
 from dvc_codec.networks.reference import Prediction
 from dvc_codec.training.crops import Window, crops
-from dvc_codec.training.filters import beside, check_out, held_out_of, ship, train_filter
+from dvc_codec.training.filters import (
+    add_arguments,
+    beside,
+    check_out,
+    held_out_of,
+    ship,
+    train_filter,
+)
 
 CHANNELS = 48
 LEARNING_RATE = 2e-3
@@ -155,7 +162,7 @@ class Use:
             with torch.no_grad():
                 done = self.network.loop_filtered(prediction, residual, given.rates)
             before = unpack(done.packed)
-            after = displayed(post, before, done, prediction, residual, given.rates)
+            after = post_filtered(post, before, done, prediction, residual, given.rates)
         return before, after, given.source
 
 
@@ -205,15 +212,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--bank", type=Path, nargs="+", required=True, help="coded clips")
     parser.add_argument("--weights", type=Path, required=True, help="that it is for")
-    parser.add_argument("--out", type=Path, required=True, help=".safetensors, both together")
-    parser.add_argument("--name", help="of the model; by default the file's")
-    parser.add_argument("--folder", type=Path, default=Path("runs/post"), help="log, checkpoint")
-    parser.add_argument("--resume", action="store_true", help="from the folder's checkpoint")
     parser.add_argument("--channels", type=int, default=CHANNELS, help="where there is none yet")
-    parser.add_argument("--steps", type=int, default=8000)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--size", type=int, default=192, help="of crops; MS-SSIM needs 192 or more")
-    parser.add_argument("--seed", type=int, default=1)
+    add_arguments(parser, Path("runs/post"), 8000)
     given = parser.parse_args(arguments)
     check_out(given.out)
     model = load_model(given.weights)

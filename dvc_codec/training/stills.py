@@ -21,7 +21,14 @@ from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.still_filter import CHANNELS, StillFilter
 from dvc_codec.training.clips import load_clips
 from dvc_codec.training.crops import Window, crops
-from dvc_codec.training.filters import beside, check_out, held_out_of, ship, train_filter
+from dvc_codec.training.filters import (
+    add_arguments,
+    beside,
+    check_out,
+    held_out_of,
+    ship,
+    train_filter,
+)
 from dvc_codec.training.intra_frames import IntraBank, load_bank, strength_of
 
 LEARNING_RATE = 8e-4
@@ -133,14 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="clips that the stills are of")
     parser.add_argument("--bank", type=Path, required=True, help="coded stills, by intra_bank")
     parser.add_argument("--weights", type=Path, required=True, help="that the filter is for")
-    parser.add_argument("--out", type=Path, required=True, help=".safetensors, both together")
-    parser.add_argument("--name", help="of the model; by default the file's")
-    parser.add_argument("--folder", type=Path, default=Path("runs/stills"), help="log, checkpoint")
-    parser.add_argument("--resume", action="store_true", help="from the folder's checkpoint")
-    parser.add_argument("--steps", type=int, default=4500)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--size", type=int, default=192, help="of crops; MS-SSIM needs 192 or more")
-    parser.add_argument("--seed", type=int, default=1)
+    add_arguments(parser, Path("runs/stills"), 4500)
     given = parser.parse_args(arguments)
     check_out(given.out)
     model = load_model(given.weights)

@@ -4,7 +4,6 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,13 +18,10 @@ from dvc_codec.networks.distortion import distortion
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.rate import lagrangian, lambda_at
 from dvc_codec.training.absent import present
-from dvc_codec.training.clips import ClipSet, split
+from dvc_codec.training.clips import ClipSet, as_picture, split
 from dvc_codec.training.crops import batch, whole
 from dvc_codec.training.intra_frames import IntraBank, as_shown, hevc_intra
 from dvc_codec.training.loss import bits_per_pixel
-
-if TYPE_CHECKING:
-    from dvc_codec.video import Picture
 
 Order = tuple[Place, ...]
 UNPLANNED = 2  # frames from anchor to anchor where the encoder's own plan cannot be made
@@ -64,7 +60,7 @@ def order_of(pictures: Tensor, between: int | None = None) -> Order:
     from dvc_codec.codec.order import MOST_BETWEEN, plan
     from dvc_codec.video import Frame
 
-    frames = (Frame(_picture(planar), n) for n, planar in enumerate(pictures.cpu()))
+    frames = (Frame(as_picture(*split(planar)), n) for n, planar in enumerate(pictures))
     most = MOST_BETWEEN if between is None else between
     planned = plan(frames, len(pictures), scene_cuts=False, between=most)
     return tuple(frame.place for frame in planned)
@@ -192,7 +188,7 @@ def measure_bytes(codec: PFrameCodec, case: Case) -> dict[str, float]:
     )
     bits, pixels, errors = 0, 0, []
     for place in _order_for(codec, case):
-        picture = _picture(case.pictures[place.number].cpu())
+        picture = as_picture(*split(case.pictures[place.number]))
         coded = encoder.encode(Frame(picture, place.number), place)
         bits += sum(8 * len(payload) for payload in coded.record.payloads)
         pixels += picture.y.size
@@ -210,13 +206,6 @@ def _order_for(codec: PFrameCodec, case: Case) -> Order:
     if codec.prior_between is None:
         return tuple(group_order(len(case.pictures), 1))
     return case.order
-
-
-def _picture(planar: Tensor) -> "Picture":
-    from dvc_codec.video import Picture
-
-    luma, chroma = split(planar)
-    return Picture(*(np.ascontiguousarray(p.numpy()) for p in (luma, *chroma)))
 
 
 def _planar(y: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:

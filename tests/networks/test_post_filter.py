@@ -8,7 +8,7 @@ import torch
 from dvc_codec.codec.registry import build, describe
 from dvc_codec.networks.compensation import Context
 from dvc_codec.networks.config import PFrameConfig
-from dvc_codec.networks.p_frame import PFrameNetwork, displayed, unit_of_samples
+from dvc_codec.networks.p_frame import PFrameNetwork, post_filtered, unit_of_samples
 from dvc_codec.networks.planes import Planes, halve, pack, unhalve, unpack
 from dvc_codec.networks.post_filter import PostFilter
 from dvc_codec.networks.reference import Prediction
@@ -42,9 +42,9 @@ def test_it_starts_as_nothing() -> None:
     given = prediction(planes(1)), planes(2), rate
     done = network.loop_filtered(*given)
     plain = unpack(done.packed)
-    started = displayed(network.post, plain, done, *given)
+    started = post_filtered(network.post, plain, done, *given)
     torch.nn.init.normal_(network.post.leave.weight)
-    changed = displayed(network.post, plain, done, *given)
+    changed = post_filtered(network.post, plain, done, *given)
     for one, other, plane in zip(started, changed, plain, strict=True):
         assert torch.equal(one, plane)
         assert not torch.equal(other, plane)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from data_prep.post_bank import as_picture, make_bank
+from data_prep.post_bank import make_bank
 from dvc_codec.codec.decoder import decode_file
 from dvc_codec.codec.encoder import encode_file
 from dvc_codec.codec.model import Model, load_model, save_model, untrained_model
@@ -17,6 +17,7 @@ from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.planes import pack
 from dvc_codec.networks.post_filter import PostFilter
 from dvc_codec.networks.reference import Reference
+from dvc_codec.training.clips import as_picture, split
 from dvc_codec.training.crops import whole
 from dvc_codec.training.filters import beside
 from dvc_codec.training.main import main
@@ -152,6 +153,6 @@ def test_training_that_starts_from_weights_with_it_keeps_it(tmp_path: Path) -> N
 
 
 def test_pictures_of_clips_are_whole() -> None:
-    picture, planes = as_picture(CLIPS[0, 0]), whole(CLIPS[0, 0])
+    picture, planes = as_picture(*split(CLIPS[0, 0])), whole(CLIPS[0, 0])
     luma = torch.from_numpy(picture.y).float() / 255 - 0.5
     assert torch.equal(luma, planes.luma[0, 0])
