@@ -18,6 +18,7 @@ from dvc_codec.cli import (
     transcode,
     verify,
 )
+from dvc_codec.cli.allocator import keep_freed_memory
 from dvc_codec.cli.interrupt import exit_code, interruptible, seen
 from dvc_codec.cli.options import Parser, printable
 from dvc_codec.errors import DvcError
@@ -54,6 +55,7 @@ def program(arguments: Sequence[str] | None = None) -> NoReturn:
     """:func:`main` as a process. One that is interrupted ends at once: its threads may be in the
     middle of a frame, and all files are closed or gone by then.
     """
+    keep_freed_memory()
     code = main(arguments)
     if seen():
         with suppress(OSError):

@@ -98,6 +98,7 @@ class RateGain(nn.Module):
         self.slope = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, rate: Tensor) -> Tensor:
-        """x (B, C, h, w), rate (B, 1, 1, 1) in [-1, 1]."""
+        """x (B, C, h, w), rate (B, 1, 1, 1) in [-1, 1]. In inference mode x itself is changed."""
         gain = 1 + self.offset.view(1, -1, 1, 1) + self.slope.view(1, -1, 1, 1) * rate
-        return x * gain.to(x.dtype)
+        gain = gain.to(x.dtype)
+        return x.mul_(gain) if torch.is_inference_mode_enabled() else x * gain

@@ -1,8 +1,10 @@
 """D: how far a picture is from another, per picture of a batch, with gradients."""
 
+import torch
 from torch import Tensor
 
 from dvc_codec.errors import OutOfRange
+from dvc_codec.networks.config import Metric
 from dvc_codec.networks.planes import Planes
 from dvc_codec.networks.similarity import SMALLEST, ms_ssim
 from dvc_codec.networks.structure import MS_SSIM_UNIT
@@ -28,6 +30,17 @@ def structural_distortion(a: Planes, b: Planes) -> Tensor:
     error; (B,). Raises OutOfRange as :func:`one_minus_ms_ssim`.
     """
     return _with_chroma(one_minus_ms_ssim(a, b) / MS_SSIM_UNIT, a, b)
+
+
+def plane_distortions(a: Planes, b: Planes, metric: Metric) -> Tensor:
+    """Of Y, U and V each, (B, 3): mean squared errors, Y's for "ms-ssim" 1 - MS-SSIM. Raises
+    OutOfRange as :func:`one_minus_ms_ssim`.
+    """
+    if metric == "mse":
+        luma = (a.luma - b.luma).pow(2).mean((1, 2, 3))
+    else:
+        luma = one_minus_ms_ssim(a, b)
+    return torch.cat((luma[:, None], (a.chroma - b.chroma).pow(2).mean((2, 3))), 1)
 
 
 def _with_chroma(luma: Tensor, a: Planes, b: Planes) -> Tensor:

@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dvc_codec.networks import warp_kernels
 from dvc_codec.networks.blocks import activate, conv
 from dvc_codec.networks.boxes import added_up, tile_means, window_means
 from dvc_codec.networks.propagation import CELL, Propagation
-from dvc_codec.networks.warp import GRID, enlarge, quarter_samples, smooth, warp
+from dvc_codec.networks.warp import GRID, enlarge, is_compiled, quarter_samples, smooth, warp
 
 
 class Level(NamedTuple):
@@ -174,18 +175,30 @@ def least_squares(
     Horn and Schunck, Determining Optical Flow (1981).
     """
     moved = warp(reference, enlarge(flow, GRID), "sharp", GRID, samples)
-    padded = F.pad(moved, (1, 1, 1, 1), mode="replicate")
-    dx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) * 0.5
-    dy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) * 0.5
-    error = current - moved
-    products = torch.cat((dx * dx, dx * dy, dy * dy, dx * error, dy * error), 1)
-    xx, xy, yy, xe, ye = window_means(tile_means(products, GRID), 3, 1, 1).unbind(1)
+    products = _products(moved, current)
+    xx, xy, yy, xe, ye = window_means(products, 3, 1, 1).unbind(1)
     to_neighbours = pull[:, None] * (smooth(flow) - flow) * GRID
     xx, yy = xx + pull, yy + pull
     xe, ye = xe + to_neighbours[:, 0], ye + to_neighbours[:, 1]
     move = torch.stack((yy * xe - xy * ye, xx * ye - xy * xe), 1)
     move = move / (xx * yy - xy * xy)[:, None]
     return flow + move.clamp(-1, 1) / GRID
+
+
+def _products(moved: Tensor, current: Tensor) -> Tensor:
+    """Means over cells, (B, 5, H/4, W/4), of the products of gradients and errors."""
+    if is_compiled(moved, current):
+        b, _, h, w = moved.shape
+        products = moved.new_empty(b, 5, h // GRID, w // GRID)
+        for (one,), (other,), out in zip(moved, current.contiguous(), products, strict=True):
+            warp_kernels.squares_of_gradients(one.numpy(), other.numpy(), GRID, out.numpy())
+        return products
+    padded = F.pad(moved, (1, 1, 1, 1), mode="replicate")
+    dx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) * 0.5
+    dy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) * 0.5
+    error = current - moved
+    products = torch.cat((dx * dx, dx * dy, dy * dy, dx * error, dy * error), 1)
+    return tile_means(products, GRID)
 
 
 def find(

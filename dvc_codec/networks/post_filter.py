@@ -11,12 +11,17 @@ filter changed and what that knew. Trained alone, on frames as the encoder codes
 (``train.py post``); starts as no correction at all. About 26 kMAC a luma pixel.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dvc_codec.networks import post_filter_kernel
 from dvc_codec.networks.blocks import RateGain, ResidualBlock, activate, conv, join, plain
 from dvc_codec.networks.planes import HALF_CHANNELS, Planes, halve, unhalve
+from dvc_codec.networks.warp import is_compiled
 
 BLOCKS = 2
 MEMORY = 16  # channels of what the loop filter knew, on the half-size grid
@@ -41,6 +46,7 @@ class PostFilter(nn.Module):
         self.phases = nn.Parameter(torch.zeros(1, channels, PERIOD, PERIOD))
         self.body = nn.ModuleList(ResidualBlock(channels) for _ in range(blocks))
         self.leave = conv(channels, HALF_CHANNELS, zero=True)
+        self._kept: tuple[Tensor, Tensor] | None = None  # phases, and these everywhere
 
     def forward(
         self,
@@ -62,23 +68,104 @@ class PostFilter(nn.Module):
             unit: size of a quantiser step, see ``rate.residual_scale``: (B, 1, 1, 1), or for every
                 sample on the half-size grid, (B, 6, H/2, W/2).
         """
-        known = F.pixel_shuffle(self.memory(memory), 2)
-        seen = halve(picture)
-        inputs = (
-            seen * 3,
-            ((seen - surroundings(seen)) * (2 / unit)).clamp_(-LARGE, LARGE),
-            (halve(residual) / unit).clamp_(-LARGE, LARGE),
-            halve(correction) * (2 / unit),
-            known,
-            rate.expand(-1, 1, *seen.shape[-2:]),
-        )
-        x = self.gain(self.enter(join(inputs, memory.dtype)), rate)
-        rows, columns = (size // PERIOD for size in seen.shape[-2:])
-        places = self.phases.to(x.dtype, memory_format=torch.channels_last)
-        x = x + places.repeat(1, 1, rows, columns).contiguous(memory_format=torch.channels_last)
+        inputs = seen(picture, correction, residual, self.memory(memory), rate, unit)
+        x = self._placed(self.gain(self.enter(inputs), rate))
         for block in self.body:
             x = block(x)
         return picture.plus(unhalve(plain(self.leave(activate(x))) * (0.15 * unit)))
+
+    def _placed(self, x: Tensor) -> Tensor:
+        """``x`` and what is learned of each place in a block."""
+        rows, columns = (size // PERIOD for size in x.shape[-2:])
+
+        def everywhere() -> Tensor:
+            places = self.phases.to(x.dtype, memory_format=torch.channels_last)
+            tiled = places.repeat(1, 1, rows, columns)
+            return tiled.contiguous(memory_format=torch.channels_last)
+
+        if not torch.is_inference_mode_enabled():
+            return x + everywhere()
+        kept = self._kept
+        if (
+            kept is None
+            or (kept[1].shape, kept[1].dtype) != (x.shape, x.dtype)
+            or not torch.equal(kept[0], self.phases)
+        ):
+            self._kept = kept = self.phases.clone(), everywhere().expand_as(x)
+        return x.add_(kept[1])
+
+
+def seen(
+    picture: Planes,
+    correction: Planes,
+    residual: Planes,
+    known: Tensor,
+    rate: Tensor,
+    unit: Tensor,
+) -> Tensor:
+    """All that the filter looks at, (B, 24 + memory + 1, H/2, W/2), in the precision of ``known``
+    (B, 4 memory, H/4, W/4); the others as :meth:`PostFilter.forward`.
+    """
+    if (
+        is_compiled(*picture, *correction, *residual, rate, unit)
+        and known.dtype == torch.bfloat16
+        and not (known.requires_grad and torch.is_grad_enabled())
+    ):
+        return _compiled(picture, correction, residual, known, rate, unit)
+    return join(joined(picture, correction, residual, known, rate, unit), known.dtype)
+
+
+def joined(
+    picture: Planes,
+    correction: Planes,
+    residual: Planes,
+    known: Tensor,
+    rate: Tensor,
+    unit: Tensor,
+) -> tuple[Tensor, ...]:
+    """Its parts."""
+    cells = halve(picture)
+    return (
+        cells * 3,
+        ((cells - surroundings(cells)) * (2 / unit)).clamp_(-LARGE, LARGE),
+        (halve(residual) / unit).clamp_(-LARGE, LARGE),
+        halve(correction) * (2 / unit),
+        F.pixel_shuffle(known, 2),
+        rate.expand(-1, 1, *cells.shape[-2:]),
+    )
+
+
+def _compiled(
+    picture: Planes,
+    correction: Planes,
+    residual: Planes,
+    known: Tensor,
+    rate: Tensor,
+    unit: Tensor,
+) -> Tensor:
+    b, _, h, w = picture.chroma.shape
+    whole = known.new_empty(b, h, w, 4 * HALF_CHANNELS + known.shape[1] // 4 + 1)
+    memory = known.permute(0, 2, 3, 1).contiguous()
+    rates = rate.to(known.dtype).view(torch.int16).expand(b, 1, 1, 1).flatten().tolist()
+    units = unit.expand(b, *unit.shape[1:]).contiguous()
+    for n in range(b):
+        post_filter_kernel.inputs(
+            _arrays(picture, n),
+            _arrays(correction, n),
+            _arrays(residual, n),
+            memory[n].view(torch.int16).numpy(),
+            units[n].numpy(),
+            whole[n].view(torch.int16).numpy(),
+            rates[n],
+            LARGE,
+        )
+    return whole.permute(0, 3, 1, 2)
+
+
+def _arrays(planes: Planes, number: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Of one picture of a batch, luma (H, W) and chroma (2, H/2, W/2)."""
+    luma, chroma = planes.luma[number, 0].contiguous(), planes.chroma[number].contiguous()
+    return luma.numpy(), chroma.numpy()
 
 
 def surroundings(halved: Tensor) -> Tensor:

@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dvc_codec.networks import warp_kernels
 from dvc_codec.networks.boxes import tile_means
-from dvc_codec.networks.warp import SAMPLES, fetch, smooth
+from dvc_codec.networks.warp import SAMPLES, fetch, interleaved, is_compiled, smooth
 
 CELL = 8  # luma pixels
 SAMPLING = 2  # of every 2x2 pixels one is looked at; rows are staggered
@@ -30,7 +31,8 @@ class Propagation:
     """One picture's search.
 
     Args:
-        samples: the reference's luma, its quarter samples (B, 1, 4H, 4W); H and W multiples of 16.
+        samples: the reference's luma, its quarter samples (B, 1, 4, 4, H, W); H and W multiples of
+            16.
         current: luma (B, 1, H, W).
         expected: (B, 2, H/8, W/8) in pixels: what costs nothing. Roughness is that of the distance
             from it.
@@ -48,7 +50,7 @@ class Propagation:
         x = torch.arange(0, w, SAMPLING, device=current.device)
         rows = y[:, None].expand(-1, len(x))
         columns = x[None] + (y[:, None] // SAMPLING % 2) * (SAMPLING // 2)
-        self.current = current[..., rows, columns]
+        self.whole, self.current = current.contiguous(), current[..., rows, columns]
         # where the pixels looked at are, and a pixel's length, from -1 to 1 across the samples
         self.unit = current.new_tensor([2 * SAMPLES / (SAMPLES * n - 1) for n in (w, h)])
         self.places = torch.stack((columns, rows), -1) * self.unit - 1
@@ -58,12 +60,19 @@ class Propagation:
         H/8, W/8).
         """
         b, _, h, w = flow.shape
+        if is_compiled(self.samples, self.whole, flow):
+            errors = flow.new_empty(b, 1, h, w)
+            parts = self.samples, self.whole, flow.contiguous(), errors
+            for (planes,), (whole,), motion, (out,) in zip(*parts, strict=True):
+                arrays = planes.numpy(), whole.numpy(), motion.numpy()
+                warp_kernels.cell_errors(*arrays, CELL, SAMPLING, out.numpy())
+            return smooth(errors)
         side = CELL // SAMPLING
         # in rows: adding numbers in twos, cell by cell, takes five times as long
         moves = (flow.permute(0, 2, 3, 1) * self.unit).repeat_interleave(side, 2)
         grid = self.places.view(1, h, side, w * side, 2) + moves[:, :, None]
         # the nearest sample: as good as a mean of four, for two thirds of the time
-        error = fetch(self.samples, grid.view(b, h * side, w * side, 2), "nearest")
+        error = fetch(interleaved(self.samples), grid.view(b, h * side, w * side, 2), "nearest")
         error = error.sub_(self.current)
         # the means of windows of three cells are means of cells' means
         return smooth(tile_means(error.square_(), side))

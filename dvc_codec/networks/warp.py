@@ -8,11 +8,13 @@ flow is the identity to the bit.
 from threading import Lock
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from dvc_codec.networks import warp_kernels
 from dvc_codec.networks.planes import Planes
 
 GRID = 4  # luma pixels per cell of the flow that frames are coded with
@@ -59,11 +61,16 @@ def warp(
 
     Source: Lu et al., DVC (CVPR 2019), section 3.4.
     """
-    if mode == "sharp":
-        source, finer = quarter_samples(picture) if samples is None else samples, SAMPLES
-    else:
-        source, finer = picture, 1
-    moved = fetch(source, _positions(flow.to(picture.dtype), unit, finer))
+    if mode == "bilinear":
+        moved = fetch(picture, _positions(flow.to(picture.dtype), unit, 1))
+        return _keep_idle(picture, moved, _idle(flow))
+    samples = quarter_samples(picture) if samples is None else samples
+    if is_compiled(samples, flow):
+        moved = torch.empty_like(picture, memory_format=torch.contiguous_format)
+        for planes, along, out in zip(samples, flow.contiguous(), moved, strict=True):
+            warp_kernels.sharp(planes.numpy(), along.numpy(), unit, out.numpy())
+        return moved
+    moved = fetch(interleaved(samples), _positions(flow.to(picture.dtype), unit, SAMPLES))
     return _keep_idle(picture, moved, _idle(flow))
 
 
@@ -86,6 +93,13 @@ def warp_overlapped(picture: Tensor, flow: Tensor, cell: int) -> Tensor:
     """
     h, w = picture.shape[-2:]
     samples = quarter_samples(picture)
+    if is_compiled(samples, flow):
+        compiled = torch.empty_like(picture, memory_format=torch.contiguous_format)
+        for channels, along, outs in zip(samples, flow.contiguous(), compiled, strict=True):
+            for planes, out in zip(channels, outs, strict=True):
+                warp_kernels.overlapped(planes.numpy(), along.numpy(), cell, out.numpy())
+        return compiled
+    samples = interleaved(samples)
     around = F.pad(flow, (1, 1, 1, 1), mode="replicate")
     # of a pixel, the four cells around it; on the cells' grid that is a sixteenth of the work
     still = F.max_pool2d(1 - _idle(around).to(flow.dtype), 2, 1) == 0
@@ -141,15 +155,25 @@ def fetch(
     return F.grid_sample(picture, grid, mode=mode, padding_mode="border", align_corners=True)
 
 
+def is_compiled(*tensors: Tensor) -> bool:
+    """Whether :mod:`.warp_kernels` can do it: float32, on a processor, without gradients."""
+    return all(
+        t.device.type == "cpu"
+        and t.dtype == torch.float32
+        and not (t.requires_grad and torch.is_grad_enabled())
+        for t in tensors
+    )
+
+
 def quarter_samples(picture: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, C, 4H, 4W): sample (4y, 4x) is the picture's (y, x), those between are
-    interpolated, and the border is repeated. In inference mode those of a picture that is not too
-    large are kept with it; it must not change then.
+    """(B, C, H, W) -> (B, C, 4, 4, H, W): [..., j, i, y, x] is j quarters below and i quarters
+    right of the picture's (y, x), interpolated; the border is repeated. In inference mode those of
+    a picture that is not too large are kept with it; it must not change then.
 
     Source: the luma filters of ITU-T H.265, 8.5.3.3.3.1.
     """
-    if torch.is_grad_enabled() and picture.requires_grad:
-        return _quarter_samples_with_gradient(picture)
+    if not is_compiled(picture):
+        return _quarter_samples_anywhere(picture)
     if not torch.is_inference_mode_enabled() or SAMPLES**2 * picture.nbytes > MOST_KEPT:
         return _quarter_samples(picture)
     with _sampled_lock:
@@ -162,40 +186,32 @@ def quarter_samples(picture: Tensor) -> Tensor:
 
 def _quarter_samples(picture: Tensor) -> Tensor:
     b, c, h, w = picture.shape
-    whole = picture.new_empty(b, c, SAMPLES * h, SAMPLES * w)
-    for x, column in enumerate((picture, *_between(picture, -1))):
-        for y, sample in enumerate((column, *_between(column, -2))):
-            whole[..., y::SAMPLES, x::SAMPLES] = sample
-    return whole
+    samples = picture.new_empty(b, c, SAMPLES, SAMPLES, h, w)
+    taps = np.asarray(TAPS, np.float32) / np.float32(64)
+    planes = zip(picture.contiguous().flatten(0, 1), samples.flatten(0, 1), strict=True)
+    for plane, out in planes:
+        warp_kernels.quarter_planes(plane.numpy(), taps, out.numpy())
+    return samples
 
 
-def _quarter_samples_with_gradient(picture: Tensor) -> Tensor:
-    """As one convolution, whose backward pass is quick; slower than slices forwards."""
+def _quarter_samples_anywhere(picture: Tensor) -> Tensor:
+    """As one convolution, whose backward pass is quick."""
     b, c, h, w = picture.shape
     taps = picture.new_tensor(((0, 0, 0, 64, 0, 0, 0, 0), *TAPS)) / 64
     kernels = torch.einsum("yi,xj->yxij", taps, taps).reshape(SAMPLES**2, 1, 8, 8)
     padded = F.pad(picture.reshape(b * c, 1, h, w), (3, 4, 3, 4), mode="replicate")
-    whole = F.pixel_shuffle(F.conv2d(padded, kernels), SAMPLES)[..., :-3, :-3]
-    return F.pad(whole, (0, 3, 0, 3), mode="replicate").reshape(b, c, SAMPLES * h, SAMPLES * w)
+    samples = F.conv2d(padded, kernels).reshape(b, c, SAMPLES, SAMPLES, h, w)
+    # what is right of or below the last pixel is its copy
+    bottom = samples[..., :1, :, -1:, :].expand_as(samples[..., -1:, :])
+    samples = torch.cat((samples[..., :-1, :], bottom), -2)
+    right = samples[..., :1, :, -1:].expand_as(samples[..., -1:])
+    return torch.cat((samples[..., :-1], right), -1)
 
 
-def _between(x: Tensor, dim: int) -> list[Tensor]:
-    """What lies a quarter, a half and three quarters further along ``dim`` (-1: right of, -2: below
-    each).
-    """
-    size, before, after = x.shape[dim], 3, 4
-    padded = F.pad(x, (before, after, 0, 0) if dim == -1 else (0, 0, before, after), "replicate")
-    found = []
-    for taps in TAPS:
-        total: Tensor | None = None
-        for place, tap in enumerate(taps):
-            if tap:
-                part = padded.narrow(dim, place, size)
-                total = part * (tap / 64) if total is None else total.add_(part, alpha=tap / 64)
-        assert total is not None
-        total.narrow(dim, -1, 1).copy_(x.narrow(dim, -1, 1))  # outside repeats the border
-        found.append(total)
-    return found
+def interleaved(samples: Tensor) -> Tensor:
+    """(B, C, 4, 4, H, W) -> (B, C, 4H, 4W): what lies between the pixels, between them."""
+    b, c, _, _, h, w = samples.shape
+    return samples.permute(0, 1, 4, 2, 5, 3).reshape(b, c, SAMPLES * h, SAMPLES * w)
 
 
 def _positions(flow: Tensor, unit: float, samples: int) -> Tensor:

@@ -206,3 +206,11 @@ def test_errors_that_count_as_usual_are_the_same_as_without_weights() -> None:
     found = (before, samples, after, nothing(before), LAMBDA)
     assert torch.equal(find(*found, usual), find(*found))
     assert not torch.equal(find(*found, usual / 100), find(*found))
+
+
+def test_least_squares_are_the_same_compiled() -> None:
+    before, after = texture((0, 0)), texture((0.4, -0.3))
+    flow = 0.1 * torch.randn(nothing(before).shape, generator=torch.Generator().manual_seed(1))
+    traced = least_squares(before, after.clone().requires_grad_(), flow, pull())
+    compiled = least_squares(before, after, flow, pull())
+    torch.testing.assert_close(compiled, traced, atol=1e-4, rtol=0)

@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from dvc_codec.codec.registry import build, describe
+from dvc_codec.networks.blocks import join
 from dvc_codec.networks.compensation import Context
 from dvc_codec.networks.config import PFrameConfig
 from dvc_codec.networks.p_frame import PFrameNetwork, post_filtered, unit_of_samples
 from dvc_codec.networks.planes import Planes, halve, pack, unhalve, unpack
-from dvc_codec.networks.post_filter import PostFilter
+from dvc_codec.networks.post_filter import PostFilter, joined, seen
 from dvc_codec.networks.reference import Prediction
 
 SMALL = PFrameConfig(quarter=8, eighth=8, sixteenth=8, features=4, post=8)
@@ -48,6 +49,23 @@ def test_it_starts_as_nothing() -> None:
     for one, other, plane in zip(started, changed, plain, strict=True):
         assert torch.equal(one, plane)
         assert not torch.equal(other, plane)
+
+
+@pytest.mark.parametrize("of_samples", [False, True])
+@torch.inference_mode()
+def test_what_it_sees_is_the_same_compiled(of_samples: bool) -> None:
+    g = torch.Generator().manual_seed(3)
+    known = torch.randn(1, 4 * 5, 16, 32, generator=g).bfloat16()
+    unit = torch.rand(1, 6, 32, 64, generator=g) + 0.1 if of_samples else torch.rand(1, 1, 1, 1)
+    rate = torch.full((1, 1, 1, 1), 0.3)
+    given = planes(1), planes(2), planes(3), known, rate, unit
+    expected = join(joined(*given), torch.bfloat16)
+    found = seen(*given)
+    assert found.shape == expected.shape == (1, 30, 32, 64)
+    # the last bit of bfloat16 may hang on the order of a sum, before that nothing does
+    torch.testing.assert_close(found, expected, rtol=2**-7, atol=1e-5)
+    assert (found != expected).float().mean() < 0.01
+    assert found.is_contiguous(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()

@@ -99,6 +99,21 @@ def test_an_error_is_that_of_the_window() -> None:
     torch.testing.assert_close(error, torch.full_like(error, 0.01), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("reach", [0.0, 1.0, 30.0])
+def test_errors_are_the_same_compiled(reach: float) -> None:
+    """At the same nearest samples, those beyond the border too."""
+    reference, current = noise(1).requires_grad_(), noise(2)
+    flow = reach * torch.randn(
+        everywhere(0, 0, current).shape, generator=torch.Generator().manual_seed(1)
+    )
+    flow = (flow * 8).round() / 8 + 1 / 16  # far from where two samples are as near
+    zero = everywhere(0, 0, current)
+    traced = Propagation(quarter_samples(reference), current, zero, LAMBDA).error(flow)
+    with torch.no_grad():
+        compiled = Propagation(quarter_samples(reference), current, zero, LAMBDA).error(flow)
+    torch.testing.assert_close(compiled, traced, atol=1e-5, rtol=1e-4)
+
+
 def test_most_common_is_the_mean_of_the_fullest_bin_per_picture() -> None:
     flow = torch.zeros(2, 2, 2, 3)
     flow[0, 0] = torch.tensor([[4.0, 4.1, 3.9], [-7, 0, 1]])

@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from dvc_codec.networks.warp import enlarge, quarter_samples, smooth, warp, warp_overlapped
+from dvc_codec.networks.warp import (
+    enlarge,
+    interleaved,
+    quarter_samples,
+    smooth,
+    warp,
+    warp_overlapped,
+)
 
 MODES = ("bilinear", "sharp")
 
@@ -114,10 +121,11 @@ def test_smoothing_keeps_a_constant_up_to_the_border() -> None:
 def test_quarter_samples_lie_between_the_pixels() -> None:
     original = picture(16, 24)
     samples = quarter_samples(original)
-    assert samples.shape == (2, 2, 64, 96)
-    assert torch.equal(samples[..., ::4, ::4], original)
+    assert samples.shape == (2, 2, 4, 4, 16, 24)
+    assert torch.equal(samples[:, :, 0, 0], original)
+    assert torch.equal(interleaved(samples)[..., 3::4, 2::4], samples[:, :, 3, 2])
     ramp = (torch.arange(24.0) + 2 * torch.arange(16.0)[:, None]).expand(1, 1, 16, 24)
-    inside = quarter_samples(ramp)[0, 0, 16:-20, 16:-20]
+    inside = interleaved(quarter_samples(ramp))[0, 0, 16:-20, 16:-20]
     x, y = torch.arange(inside.shape[1]) / 4, torch.arange(inside.shape[0]) / 4
     # the standard's quarter sample of a ramp lies at 15/64
     expected = ramp[0, 0, 4, 4] + x + 2 * y[:, None]
@@ -192,6 +200,26 @@ def test_overlapped_motion_learns() -> None:
     motion = torch.zeros(2, 2, 4, 4).requires_grad_()
     warp_overlapped(picture(16, 16), motion + 0.1, 4).square().sum().backward()
     assert motion.grad is not None and motion.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (64, 96), (32, 128)])
+@pytest.mark.parametrize("reach", [0.0, 0.1, 2.0, 40.0])
+def test_compiled_warps_are_those_that_have_gradients(
+    height: int, width: int, reach: float
+) -> None:
+    """Noise on noise, out of the picture on every side, and cells at rest between moving ones."""
+    original = picture(height, width)
+    chance = torch.Generator().manual_seed(2)
+    cells = reach * torch.randn(2, 2, height // 4, width // 4, generator=chance)
+    cells *= torch.rand(cells[:, :1].shape, generator=chance) > 0.4
+    traced = original.clone().requires_grad_()
+    overlapped = warp_overlapped(traced, cells, 4)
+    torch.testing.assert_close(warp_overlapped(original, cells, 4), overlapped, atol=2e-4, rtol=0)
+    flow = enlarge(cells, 4)
+    sharp = warp(traced, flow, "sharp", 4)
+    torch.testing.assert_close(warp(original, flow, "sharp", 4), sharp, atol=2e-4, rtol=0)
+    whole = flow.round() / 4  # beyond the border nothing is read but the border, to the bit
+    assert warp(original, whole - 1000, "sharp", 4).unique().numel() == len(original) * 2
 
 
 def test_samples_are_kept_with_their_picture_in_inference_mode_alone() -> None:
