@@ -8,7 +8,7 @@ symbols, sent, tables, lifts = read(prior, tables, data, past)
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -113,7 +113,8 @@ def read(
     for plane in prior.planes:
         name = plane.name
         scale, side, before = prior.scale(name), prior.side(name, now, past), past[name]
-        sent, values = before.new_zeros(before.shape), before.new_zeros(before.shape)
+        sent = before.new_zeros(before.shape)
+        values = before.new_zeros(before.shape) if plane.smooth else sent  # nothing is predicted
         steps: list[Step] = []
         for number, part in enumerate(_steps(scale, before)):
             mean, levels = scale.step(number, before, side, sent, values)
@@ -124,12 +125,10 @@ def read(
             decoded = np.zeros(len(ids), np.int64)
             decoded[coded] = reader.read(tables[name], ids[coded])
             steps.append(Step(ids[coded], decoded[coded], lift))
-            new = torch.from_numpy(decoded.reshape(len(part.channels), -1)).to(before.dtype)
-            channels, cells = torch.from_numpy(part.channels)[:, None], torch.from_numpy(part.cells)
-            sent.view(plane.channels, -1)[channels, cells] = new
+            new = decoded.reshape(len(part.channels), -1)
+            _put(sent, part, new)
             if isinstance(mean, Tensor):
-                new = new + mean[0].flatten(1)[:, cells]
-            values.view(plane.channels, -1)[channels, cells] = new
+                _put(values, part, new + mean[0].flatten(1).numpy()[:, part.cells])
         for step in steps:
             adapted[name] = adapted[name].adapt(step.ids, step.values)
         now[name], lifts[name] = sent, [step.lift or 0 for step in steps]
@@ -156,6 +155,15 @@ def _steps(scale: ScaleModel, plane: Tensor) -> list[Part]:
         )
         for step in scale.steps(*plane.shape[-2:])
     ]
+
+
+def _put(plane: Tensor, part: Part, new: NDArray[Any]) -> None:
+    """Set the part's cells of a plane (1, C, h, w) to ``new`` (channels, cells)."""
+    flat = plane.numpy().reshape(plane.shape[1], -1)
+    if new.shape[1] == flat.shape[1]:
+        flat[part.channels] = new
+    else:
+        flat[part.channels[:, None], part.cells] = new
 
 
 def _cells(plane: Tensor, part: Part) -> Integers:

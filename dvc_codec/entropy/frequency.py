@@ -10,10 +10,12 @@ from its own lower frequencies. Integers all the way (:mod:`.scale`).
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dvc_codec.entropy import frequency_kernel
 from dvc_codec.entropy.law import FINE, LEVELS, PER_OCTAVE
 from dvc_codec.entropy.scale import (
     FORMULA_ENTRIES,
@@ -147,6 +149,11 @@ class FrequencyScale(ScaleModel):
     def step(
         self, number: int, before: Tensor, side: Tensor, sent: Tensor, values: Tensor
     ) -> tuple[Tensor | float, Tensor]:
+        if before.device.type == "cpu" and not torch.is_grad_enabled():
+            level, looked = self._look(number, before, sent)
+            hidden = self.enter[number](torch.cat((side, looked), 1)).clamp_(0, 255)
+            found: Tensor = self.leave[number](hidden).add_(level)
+            return 0.0, found.clamp_(0, (LEVELS - 1) * FINE)
         mine, lower = self.bands[max(0, number - 1)], self.known[number]
         own, now = before[:, mine], sent[:, lower].abs()
         activities = torch.cat([before[:, b].sum(1, keepdim=True) for b in self.bands], 1)
@@ -157,6 +164,37 @@ class FrequencyScale(ScaleModel):
         hidden = self.enter[number](torch.cat((*seen, self.compress(now)), 1)).clamp(0, 255)
         fine: Tensor = self.leave[number](hidden) + level
         return 0.0, fine.clamp(0, (LEVELS - 1) * FINE)
+
+    def _look(self, number: int, before: Tensor, sent: Tensor) -> tuple[Tensor, Tensor]:
+        """Compiled: the formula's levels, and what the network sees beside the side information."""
+        mine, lower = self.bands[max(0, number - 1)], self.known[number]
+        formula = self.formulas[number]
+        assert isinstance(formula, Formula)
+        b, _, h, w = before.shape
+        level = before.new_empty(b, len(mine), h, w)
+        seen = before.new_empty(b, len(self.bands) + 2 * len(mine) + len(lower), h, w)
+        band_of = np.zeros(self.channels, np.int64)
+        for band, members in enumerate(self.bands):
+            band_of[members] = band
+        constant = (
+            band_of,
+            np.array(mine, np.int64),
+            np.array(lower, np.int64),
+            formula.integers(formula.own).numpy(),
+            formula.integers(formula.shared).numpy(),
+            self.formula_levels.numpy(),
+            self.log_magnitudes.numpy(),
+        )
+        magnitudes = sent.abs()
+        for n in range(b):
+            frequency_kernel.look(
+                before[n].contiguous().numpy(),
+                magnitudes[n].contiguous().numpy(),
+                *constant,
+                level[n].numpy(),
+                seen[n].numpy(),
+            )
+        return level, seen
 
     def _below(self, band: int) -> list[int]:
         """Channels of all bands below, in their own order."""

@@ -238,9 +238,20 @@ def enlarge(flow: Tensor, factor: int) -> Tensor:
     """
     if factor == 1:
         return flow
+    if factor % 2 == 0 and is_compiled(flow):
+        b, c, h, w = flow.shape
+        large = flow.new_empty(b, c, factor * h, factor * w)
+        whole = flow.contiguous().flatten(0, 1), large.flatten(0, 1)
+        warp_kernels.enlarge(whole[0].numpy(), factor, whole[1].numpy())
+        return large
     return F.interpolate(flow, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 def smooth(flow: Tensor) -> Tensor:
     """3x3 box filter, border excluded from the mean."""
+    if is_compiled(flow):
+        means = torch.empty_like(flow, memory_format=torch.contiguous_format)
+        whole = flow.contiguous().flatten(0, 1), means.flatten(0, 1)
+        warp_kernels.smooth(whole[0].numpy(), whole[1].numpy())
+        return means
     return F.avg_pool2d(flow, 3, 1, 1, count_include_pad=False)

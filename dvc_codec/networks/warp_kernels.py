@@ -237,3 +237,56 @@ def squares_of_gradients(moved: Floats, current: Floats, cell: int, out: Floats)
                 for n in range(cell):
                     total += sums[k, column * cell + n]
                 out[k, row, column] = total / count
+
+
+@_compiled
+def enlarge(small: Floats, factor: int, out: Floats) -> None:
+    """``warp.enlarge`` of (C, h, w) by an even ``factor``, into ``out`` (C, factor h, factor w)."""
+    channels, rows, columns = small.shape
+    half = factor // 2
+    line = np.empty(columns, np.float32)
+    for c in range(channels):
+        for y in range(rows * factor):
+            # half a cell further on, so that nothing is negative: between this row and the next
+            place = y + half
+            row = place // factor - 1
+            share = np.float32((place % factor + 0.5) / factor)
+            above, below = small[c, max(row, 0)], small[c, min(row + 1, rows - 1)]
+            rest = np.float32(1) - share
+            for x in range(columns):
+                line[x] = rest * above[x] + share * below[x]
+            target = out[c, y]
+            target[:half] = line[0]
+            target[columns * factor - half :] = line[columns - 1]
+            for n in range(factor):
+                part = np.float32((n + 0.5) / factor)
+                other = np.float32(1) - part
+                for x in range(columns - 1):
+                    target[half + x * factor + n] = other * line[x] + part * line[x + 1]
+
+
+@_compiled
+def smooth(plane: Floats, out: Floats) -> None:
+    """``warp.smooth`` of (C, H, W), into ``out``."""
+    channels, height, width = plane.shape
+    line = np.empty(width, np.float32)
+    for c in range(channels):
+        for y in range(height):
+            line[:] = plane[c, y]
+            count = np.float32(1)
+            if y > 0:
+                line += plane[c, y - 1]
+                count += np.float32(1)
+            if y + 1 < height:
+                line += plane[c, y + 1]
+                count += np.float32(1)
+            target = out[c, y]
+            share = np.float32(1) / (count * np.float32(3))
+            for x in range(1, width - 1):
+                target[x] = (line[x - 1] + line[x] + line[x + 1]) * share
+            if width == 1:
+                target[0] = line[0] / count
+            else:
+                share = np.float32(1) / (count * np.float32(2))
+                target[0] = (line[0] + line[1]) * share
+                target[width - 1] = (line[width - 2] + line[width - 1]) * share

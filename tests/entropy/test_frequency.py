@@ -438,3 +438,30 @@ def test_the_bound_of_exactness_covers_every_input() -> None:
     before, side, sent = example()
     everything(model, before * 1000, side * 0 + 127, sent * 1000)
     assert 127 < max(seen) <= 255
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (8, 12)])
+def test_levels_are_the_same_compiled(size: tuple[int, int]) -> None:
+    """To the bit, whatever was sent: parsing hangs on it."""
+    torch.manual_seed(1)
+    model = FrequencyScale(FREQUENCIES, side=2)
+    for layer in model.leave:
+        torch.nn.init.normal_(layer.weight, std=0.2)
+    for formula in model.formulas:
+        torch.nn.init.uniform_(formula.shared, 0, 3)
+    chance = torch.Generator().manual_seed(2)
+    shape = (2, len(FREQUENCIES), *size)
+    largest = torch.tensor([2.0, 40, 300, 30000])[torch.randint(4, shape, generator=chance)]
+    before, sent = (
+        (torch.randn(shape, generator=chance) * largest * torch.rand(shape, generator=chance))
+        .round()
+        .clamp(-32767, 32767)
+        for _ in range(2)
+    )
+    side = torch.randint(128, (2, 2, *size), generator=chance).float()
+    for number in range(len(model.bands) + 1):
+        with torch.enable_grad():
+            expected = model.step(number, before.abs(), side, sent, sent)[1]
+        with torch.no_grad():
+            found = model.step(number, before.abs(), side, sent, sent)[1]
+        assert torch.equal(found, expected), number

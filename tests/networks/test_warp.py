@@ -222,6 +222,16 @@ def test_compiled_warps_are_those_that_have_gradients(
     assert warp(original, whole - 1000, "sharp", 4).unique().numel() == len(original) * 2
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5), (4, 1), (2, 2), (9, 13)])
+def test_enlarging_and_smoothing_are_the_same_compiled(height: int, width: int) -> None:
+    flow = picture(height, width)
+    traced = flow.clone().requires_grad_()
+    torch.testing.assert_close(smooth(flow), smooth(traced), atol=1e-6, rtol=0)
+    for factor in (2, 4, 8):
+        expected = enlarge(traced, factor)
+        torch.testing.assert_close(enlarge(flow, factor), expected, atol=1e-6, rtol=0)
+
+
 def test_samples_are_kept_with_their_picture_in_inference_mode_alone() -> None:
     with torch.inference_mode():
         one, other = picture(64, 64), picture(64, 64)
