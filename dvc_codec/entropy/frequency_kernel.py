@@ -3,16 +3,15 @@ same as there to the bit.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from dvc_codec.compiled import compiled
 
 Floats = NDArray[np.float32]  # of whole numbers
 Integers = NDArray[np.int64]
 
-_compiled = njit(cache=True, nogil=True)
 
-
-@_compiled
+@compiled
 def _beside(plane: Floats, y: int, out: Floats) -> None:
     """``out`` (w,): sums of the four neighbours of row ``y``, nothing outside."""
     height, width = plane.shape
@@ -26,7 +25,7 @@ def _beside(plane: Floats, y: int, out: Floats) -> None:
         out[x] += plane[y, x + 1]
 
 
-@_compiled
+@compiled
 def look(
     before: Floats,
     magnitudes: Floats,

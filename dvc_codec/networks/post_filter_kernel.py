@@ -3,16 +3,15 @@ holds this to.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from dvc_codec.compiled import compiled
 
 Floats = NDArray[np.float32]
 Halves = NDArray[np.int16]  # the bits of bfloat16
 
-_compiled = njit(cache=True, nogil=True)
 
-
-@_compiled
+@compiled
 def _means_beside(luma: Floats, chroma: Floats, y: int, sums: Floats) -> None:
     """``sums`` (3, w): of the cells from y - 1 to y + 1 that there are, luma's means and chroma."""
     quarter = np.float32(0.25)
@@ -27,7 +26,7 @@ def _means_beside(luma: Floats, chroma: Floats, y: int, sums: Floats) -> None:
             sums[2, x] += chroma[1, row, x]
 
 
-@_compiled
+@compiled
 def inputs(
     picture: tuple[Floats, Floats],
     correction: tuple[Floats, Floats],

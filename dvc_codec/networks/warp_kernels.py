@@ -8,8 +8,9 @@ reorder sums, so every machine computes the same.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from dvc_codec.compiled import compiled
 
 Floats = NDArray[np.float32]
 
@@ -17,10 +18,8 @@ PHASES = 4  # samples to a pixel
 BEFORE = 3  # pixels that the taps reach before theirs
 TAPS = 8
 
-_compiled = njit(cache=True, nogil=True)
 
-
-@_compiled
+@compiled
 def _between(line: Floats, taps: Floats, out: Floats) -> None:
     """``out`` (W,): the sums of ``line`` (W + 7,) times 8 taps."""
     a, b, c, d, e, f, g, h = taps
@@ -37,7 +36,7 @@ def _between(line: Floats, taps: Floats, out: Floats) -> None:
         )
 
 
-@_compiled
+@compiled
 def _below(plane: Floats, y: int, taps: Floats, out: Floats) -> None:
     """``out`` (W,): the sums of 8 rows of ``plane`` (H, W) from y - 3 on, its border repeated."""
     a, b, c, d, e, f, g, h = taps
@@ -50,7 +49,7 @@ def _below(plane: Floats, y: int, taps: Floats, out: Floats) -> None:
         out[x] = upper + e * t[x] + f * u[x] + g * v[x] + h * w[x]
 
 
-@_compiled
+@compiled
 def quarter_planes(picture: Floats, taps: Floats, out: Floats) -> None:
     """``picture`` (H, W) -> ``out`` (4, 4, H, W). ``taps``: (3, 8), of the samples a quarter, a
     half and three quarters further on.
@@ -74,7 +73,7 @@ def quarter_planes(picture: Floats, taps: Floats, out: Floats) -> None:
             out[phase, along, height - 1] = out[0, along, height - 1]
 
 
-@_compiled
+@compiled
 def _read(planes: Floats, at_y: float, at_x: float) -> float:
     """Between samples, ``at_y`` and ``at_x`` in quarters of a pixel from the first one."""
     height, width = planes.shape[2:]
@@ -92,7 +91,7 @@ def _read(planes: Floats, at_y: float, at_x: float) -> float:
     return found
 
 
-@_compiled
+@compiled
 def overlapped(planes: Floats, flow: Floats, cell: int, out: Floats) -> None:
     """:func:`warp.warp_overlapped` along ``flow`` (2, H / cell, W / cell) in cells, into ``out``
     (H, W).
@@ -136,7 +135,7 @@ def overlapped(planes: Floats, flow: Floats, cell: int, out: Floats) -> None:
     _keep_idle(planes[0, 0], flow, cell, out)
 
 
-@_compiled
+@compiled
 def _keep_idle(picture: Floats, flow: Floats, cell: int, out: Floats) -> None:
     """The picture itself where none of the four cells around moves."""
     height, width = picture.shape
@@ -154,7 +153,7 @@ def _keep_idle(picture: Floats, flow: Floats, cell: int, out: Floats) -> None:
                 out[y0:y1, x0:x1] = picture[y0:y1, x0:x1]
 
 
-@_compiled
+@compiled
 def sharp(planes: Floats, flow: Floats, unit: float, out: Floats) -> None:
     """``warp.warp`` "sharp" of planes (C, 4, 4, H, W) along ``flow`` (2, H, W) in ``unit``
     pixels, into ``out`` (C, H, W).
@@ -173,7 +172,7 @@ def sharp(planes: Floats, flow: Floats, unit: float, out: Floats) -> None:
                 out[c, y, x] = _read(planes[c], at_y, at_x)
 
 
-@_compiled
+@compiled
 def cell_errors(
     planes: Floats, current: Floats, flow: Floats, side: int, every: int, out: Floats
 ) -> None:
@@ -208,7 +207,7 @@ def cell_errors(
             out[row, column] = total / count
 
 
-@_compiled
+@compiled
 def squares_of_gradients(moved: Floats, current: Floats, cell: int, out: Floats) -> None:
     """Means over cells of ``moved`` (H, W), into ``out`` (5, H / cell, W / cell): its gradients'
     products dx dx, dx dy, dy dy, and theirs with what ``current`` is more, dx e, dy e.
@@ -239,7 +238,7 @@ def squares_of_gradients(moved: Floats, current: Floats, cell: int, out: Floats)
                 out[k, row, column] = total / count
 
 
-@_compiled
+@compiled
 def enlarge(small: Floats, factor: int, out: Floats) -> None:
     """``warp.enlarge`` of (C, h, w) by an even ``factor``, into ``out`` (C, factor h, factor w)."""
     channels, rows, columns = small.shape
@@ -265,7 +264,7 @@ def enlarge(small: Floats, factor: int, out: Floats) -> None:
                     target[half + x * factor + n] = other * line[x] + part * line[x + 1]
 
 
-@_compiled
+@compiled
 def smooth(plane: Floats, out: Floats) -> None:
     """``warp.smooth`` of (C, H, W), into ``out``."""
     channels, height, width = plane.shape
