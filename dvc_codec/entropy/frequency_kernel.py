@@ -26,6 +26,14 @@ def _beside(plane: Floats, y: int, out: Floats) -> None:
 
 
 @compiled
+def _entry(value: float, last: int) -> int:
+    """Of a table whose last entry is ``last``; what is no number is the first."""
+    if value >= last:
+        return last
+    return int(value) if value > 0 else 0
+
+
+@compiled
 def look(
     before: Floats,
     magnitudes: Floats,
@@ -81,14 +89,14 @@ def look(
                     for x in range(width):
                         total[x] += weight * row[x]
             for x in range(width):
-                found = levels[int(min(total[x], np.float32(most)))]
+                found = levels[_entry(total[x], most)]
                 level[i, y, x] = found
                 seen[bands + i, y, x] = np.floor(found * np.float32(0.25))
-                seen[bands + m + i, y, x] = compressed[int(min(here[x], np.float32(largest)))]
+                seen[bands + m + i, y, x] = compressed[_entry(here[x], largest)]
         for band in range(bands):
             for x in range(width):
-                seen[band, y, x] = compressed[int(min(active[band, y, x], np.float32(largest)))]
+                seen[band, y, x] = compressed[_entry(active[band, y, x], largest)]
         for k in range(n):
             for x in range(width):
-                at = int(min(inputs[2 + k, x], np.float32(largest)))
+                at = _entry(inputs[2 + k, x], largest)
                 seen[bands + 2 * m + k, y, x] = compressed[at]

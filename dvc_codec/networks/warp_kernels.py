@@ -74,11 +74,19 @@ def quarter_planes(picture: Floats, taps: Floats, out: Floats) -> None:
 
 
 @compiled
+def _inside(position: float, last: int) -> float:
+    """The nearest place that can be read from 0 to ``last``; what is no number is 0."""
+    if position >= last:
+        return float(last)
+    return position if position > 0 else 0.0
+
+
+@compiled
 def _read(planes: Floats, at_y: float, at_x: float) -> float:
     """Between samples, ``at_y`` and ``at_x`` in quarters of a pixel from the first one."""
     height, width = planes.shape[2:]
     last_y, last_x = PHASES * height - 1, PHASES * width - 1
-    at_y, at_x = min(max(at_y, 0.0), float(last_y)), min(max(at_x, 0.0), float(last_x))
+    at_y, at_x = _inside(at_y, last_y), _inside(at_x, last_x)
     y, x = int(at_y), int(at_x)
     fy, fx = np.float32(at_y - y), np.float32(at_x - x)
     gy, gx = np.float32(1) - fy, np.float32(1) - fx

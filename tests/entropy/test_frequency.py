@@ -440,6 +440,16 @@ def test_the_bound_of_exactness_covers_every_input() -> None:
     assert 127 < max(seen) <= 255
 
 
+def test_weights_that_are_no_numbers_are_survived() -> None:
+    model = FrequencyScale(FREQUENCIES, side=0)
+    for formula in model.formulas:
+        torch.nn.init.constant_(formula.shared, float("nan"))
+    nothing = torch.ones(1, len(FREQUENCIES), 4, 4)
+    with torch.no_grad():
+        for number in range(len(model.bands) + 1):
+            model.step(number, nothing, nothing[:, :0], nothing, nothing)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (8, 12)])
 def test_levels_are_the_same_compiled(size: tuple[int, int]) -> None:
     """To the bit, whatever was sent: parsing hangs on it."""

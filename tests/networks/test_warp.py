@@ -222,6 +222,15 @@ def test_compiled_warps_are_those_that_have_gradients(
     assert warp(original, whole - 1000, "sharp", 4).unique().numel() == len(original) * 2
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e30])
+def test_motion_that_is_no_number_reads_the_picture(value: float) -> None:
+    """Whatever weights and symbols make of it: compiled loops know no bounds."""
+    original = picture(16, 16)
+    motion = torch.full((2, 2, 4, 4), value)
+    assert warp_overlapped(original, motion, 4).abs().max() < 1
+    assert warp(original, enlarge(motion, 4), "sharp", 4).abs().max() < 1
+
+
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5), (4, 1), (2, 2), (9, 13)])
 def test_enlarging_and_smoothing_are_the_same_compiled(height: int, width: int) -> None:
     flow = picture(height, width)
