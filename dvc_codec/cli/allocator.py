@@ -11,7 +11,7 @@ from contextlib import suppress
 # of mallopt(), see its manual page
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
 NEVER = (1 << 31) - 1  # bytes that are free before any are given back
-LARGEST = 1 << 30  # bytes of a block that may come from what was freed
+LARGEST = 1 << 24  # bytes of a block that may come from what was freed; larger ones are few
 
 
 def keep_freed_memory() -> None:

@@ -46,7 +46,6 @@ class PostFilter(nn.Module):
         self.phases = nn.Parameter(torch.zeros(1, channels, PERIOD, PERIOD))
         self.body = nn.ModuleList(ResidualBlock(channels) for _ in range(blocks))
         self.leave = conv(channels, HALF_CHANNELS, zero=True)
-        self._kept: tuple[Tensor, Tensor] | None = None  # phases, and these everywhere
 
     def forward(
         self,
@@ -68,31 +67,24 @@ class PostFilter(nn.Module):
             unit: size of a quantiser step, see ``rate.residual_scale``: (B, 1, 1, 1), or for every
                 sample on the half-size grid, (B, 6, H/2, W/2).
         """
-        inputs = seen(picture, correction, residual, self.memory(memory), rate, unit)
-        x = self._placed(self.gain(self.enter(inputs), rate))
+        x = self.enter(seen(picture, correction, residual, self.memory(memory), rate, unit))
+        x = self._placed(self.gain(x, rate))
         for block in self.body:
             x = block(x)
         return picture.plus(unhalve(plain(self.leave(activate(x))) * (0.15 * unit)))
 
     def _placed(self, x: Tensor) -> Tensor:
-        """``x`` and what is learned of each place in a block."""
+        """``x`` and what is learned of each place in a block. In inference mode x itself is
+        changed, a row of blocks at a time.
+        """
         rows, columns = (size // PERIOD for size in x.shape[-2:])
-
-        def everywhere() -> Tensor:
-            places = self.phases.to(x.dtype, memory_format=torch.channels_last)
-            tiled = places.repeat(1, 1, rows, columns)
-            return tiled.contiguous(memory_format=torch.channels_last)
-
+        strip = self.phases.to(x.dtype).repeat(1, 1, 1, columns)
+        strip = strip.contiguous(memory_format=torch.channels_last)
         if not torch.is_inference_mode_enabled():
-            return x + everywhere()
-        kept = self._kept
-        if (
-            kept is None
-            or (kept[1].shape, kept[1].dtype) != (x.shape, x.dtype)
-            or not torch.equal(kept[0], self.phases)
-        ):
-            self._kept = kept = self.phases.clone(), everywhere().expand_as(x)
-        return x.add_(kept[1])
+            return x + strip.repeat(1, 1, rows, 1).contiguous(memory_format=torch.channels_last)
+        for part in x.split(PERIOD, 2):
+            part.add_(strip)
+        return x
 
 
 def seen(
