@@ -1,7 +1,7 @@
 """Freed memory is kept for what comes next: a frame's tensors are as large as the last one's.
 
 glibc gives large blocks back to the system as soon as they are free. The next frame then touches
-every page anew, which took a quarter of the decoder's time; what is needed at most stays the same.
+every page anew, which took 3 to 11 % of the decoder's processor time (docs/experiments.md#compiled).
 """
 
 import ctypes

@@ -98,6 +98,9 @@ class FrequencyScale(ScaleModel):
             for low, end in zip(BANDS, ends, strict=True)
         ]
         self.bands = [band for band in bands if band]
+        self.band_of = np.zeros(self.channels, np.int64)
+        for number, members in enumerate(self.bands):
+            self.band_of[members] = number
         own = [self.bands[0], *self.bands]
         later = range(1, len(self.bands))
         self.known = [[], self.bands[0], *(self._below(band) for band in later)]
@@ -173,11 +176,8 @@ class FrequencyScale(ScaleModel):
         b, _, h, w = before.shape
         level = before.new_empty(b, len(mine), h, w)
         seen = before.new_empty(b, len(self.bands) + 2 * len(mine) + len(lower), h, w)
-        band_of = np.zeros(self.channels, np.int64)
-        for band, members in enumerate(self.bands):
-            band_of[members] = band
         constant = (
-            band_of,
+            self.band_of,
             np.array(mine, np.int64),
             np.array(lower, np.int64),
             formula.integers(formula.own).numpy(),

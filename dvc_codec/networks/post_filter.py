@@ -98,13 +98,29 @@ def seen(
     """All that the filter looks at, (B, 24 + memory + 1, H/2, W/2), in the precision of ``known``
     (B, 4 memory, H/4, W/4); the others as :meth:`PostFilter.forward`.
     """
-    if (
+    if not (
         is_compiled(*picture, *correction, *residual, rate, unit)
         and known.dtype == torch.bfloat16
         and not (known.requires_grad and torch.is_grad_enabled())
     ):
-        return _compiled(picture, correction, residual, known, rate, unit)
-    return join(joined(picture, correction, residual, known, rate, unit), known.dtype)
+        return join(joined(picture, correction, residual, known, rate, unit), known.dtype)
+    b, _, h, w = picture.chroma.shape
+    whole = known.new_empty(b, h, w, 4 * HALF_CHANNELS + known.shape[1] // 4 + 1)
+    memory = known.permute(0, 2, 3, 1).contiguous()
+    rates = rate.to(known.dtype).view(torch.int16).expand(b, 1, 1, 1).flatten().tolist()
+    units = unit.expand(b, *unit.shape[1:]).contiguous()
+    for n in range(b):
+        post_filter_kernel.inputs(
+            _arrays(picture, n),
+            _arrays(correction, n),
+            _arrays(residual, n),
+            memory[n].view(torch.int16).numpy(),
+            units[n].numpy(),
+            whole[n].view(torch.int16).numpy(),
+            rates[n],
+            LARGE,
+        )
+    return whole.permute(0, 3, 1, 2)
 
 
 def joined(
@@ -125,33 +141,6 @@ def joined(
         F.pixel_shuffle(known, 2),
         rate.expand(-1, 1, *cells.shape[-2:]),
     )
-
-
-def _compiled(
-    picture: Planes,
-    correction: Planes,
-    residual: Planes,
-    known: Tensor,
-    rate: Tensor,
-    unit: Tensor,
-) -> Tensor:
-    b, _, h, w = picture.chroma.shape
-    whole = known.new_empty(b, h, w, 4 * HALF_CHANNELS + known.shape[1] // 4 + 1)
-    memory = known.permute(0, 2, 3, 1).contiguous()
-    rates = rate.to(known.dtype).view(torch.int16).expand(b, 1, 1, 1).flatten().tolist()
-    units = unit.expand(b, *unit.shape[1:]).contiguous()
-    for n in range(b):
-        post_filter_kernel.inputs(
-            _arrays(picture, n),
-            _arrays(correction, n),
-            _arrays(residual, n),
-            memory[n].view(torch.int16).numpy(),
-            units[n].numpy(),
-            whole[n].view(torch.int16).numpy(),
-            rates[n],
-            LARGE,
-        )
-    return whole.permute(0, 3, 1, 2)
 
 
 def _arrays(planes: Planes, number: int) -> tuple[NDArray[Any], NDArray[Any]]:

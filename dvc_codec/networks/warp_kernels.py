@@ -1,5 +1,5 @@
 """What :mod:`.warp` does where nothing has a gradient, compiled: on a processor, one picture at a
-time, in a third of the time.
+time (docs/experiments.md#compiled has what that saves).
 
 Quarter samples lie in 16 planes here, (4, 4, H, W): plane (j, i) is j quarters below and i quarters
 right of the picture's samples, so that what has one motion is read in rows. Positions and borders
