@@ -1,7 +1,8 @@
 """Freed memory is kept for what comes next: a frame's tensors are as large as the last one's.
 
 glibc gives large blocks back to the system as soon as they are free. The next frame then touches
-every page anew, which took 3 to 11 % of the decoder's processor time (docs/experiments.md#compiled).
+every page anew, which took 3 to 11 % of the decoder's processor time
+(docs/experiments.md#compiled).
 """
 
 import ctypes
