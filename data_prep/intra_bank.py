@@ -98,7 +98,9 @@ class _Stills:
             self._file = av.open(str(self._path), "w")
             stream = self._file.add_stream("libx265", rate=Fraction(30))
             stream.width, stream.height, stream.pix_fmt = width, rows, "yuvj420p"
-            stream.options = {"x265-params": "lossless=1:log-level=error", "preset": "veryfast"}
+            # x265 gives packets without times where it has fewer pictures than B frames to wait for
+            lossless = "lossless=1:keyint=1:bframes=0:log-level=error"
+            stream.options = {"x265-params": lossless, "preset": "veryfast"}
             if self._codec == Hevc.name:
                 qp = Hevc().qp_for(lambda_of_i_frame(self._rate))
                 stream.options = dict(encoder_options(qp))
