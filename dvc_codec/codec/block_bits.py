@@ -1,4 +1,4 @@
-"""Where the bits of a P frame went: what its symbols cost by the tables it is coded with."""
+"""Where the bits of a P frame went: about what its symbols cost by the statistics of the coder."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,17 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dvc_codec.codec.p_frame import table_costs
+from dvc_codec.codec.p_frame import learned_costs
+from dvc_codec.entropy.mixing import Statistics
 from dvc_codec.entropy.prior import FramePrior, Symbols
 from dvc_codec.entropy.scale import lifted
-from dvc_codec.entropy.tables import Tables
 
 BLOCK = 16  # luma pixels of a side of a cell
 
 
 def block_bits(
     prior: FramePrior,
-    tables: Mapping[str, Tables],
+    statistics: Mapping[str, Statistics],
     now: Symbols,
     sent: Symbols,
     lifts: Mapping[str, Sequence[int]],
@@ -26,13 +26,13 @@ def block_bits(
 
     Args:
         prior: of the model.
-        tables: before the frame.
+        statistics: before the frame.
         now: its symbols as the network gets them.
         sent: as they were coded.
         lifts: how far each step's levels were lifted.
         past: magnitudes of what the frame before sent.
     """
-    cost_of = table_costs(prior, tables)
+    cost_of = learned_costs(statistics)
     found = {}
     for plane in prior.planes:
         name = plane.name

@@ -66,10 +66,10 @@ class FrameParser:
             return self._intra_frame(record, place)
         if not self.memory.begun:
             raise DamagedFile("a group of pictures does not start with an I frame")
-        prior, tables = self._codec.prior_of(record.kind), self.memory.tables(record.kind)
+        prior, known = self._codec.prior_of(record.kind), self.memory.statistics(record.kind)
         past = self.memory.past(record.kind)
-        read, sent, tables, lifts = symbols.read(prior, tables, record.payloads[0], past)
-        self.memory.add(record.kind, sent, tables)
+        read, sent, known, lifts = symbols.read(prior, known, record.payloads[0], past)
+        self.memory.add(record.kind, sent, known)
         return Parsed(record, place, symbols=read, sent=sent, lifts=lifts)
 
     def _intra_frame(self, record: FrameRecord, place: Place) -> Parsed:

@@ -10,7 +10,7 @@ from dvc_codec.codec import symbols
 from dvc_codec.codec.importance import Errors, of_frame, rate_of_frame
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import Model
-from dvc_codec.codec.p_frame import State, code_frame, table_costs
+from dvc_codec.codec.p_frame import State, code_frame, learned_costs
 from dvc_codec.codec.pictures import displayed, hash_of, to_picture, to_planes, without_displayed
 from dvc_codec.codec.stills import refine
 from dvc_codec.codec.temporal_filter import Neighbour, filtered
@@ -42,9 +42,18 @@ class FrameEncoder:
         lagrangian: lambda in [64, 4096]; raises OutOfRange outside.
         intra: name of the I-frame codec, "auto" or "best".
         gop: frames that a group is expected to have.
+        statistics: that the entropy coder begins each group with; by default the model's, which
+            are what a decoder has.
     """
 
-    def __init__(self, model: Model, lagrangian: float, intra: str = "auto", gop: int = 32) -> None:
+    def __init__(
+        self,
+        model: Model,
+        lagrangian: float,
+        intra: str = "auto",
+        gop: int = 32,
+        statistics: symbols.StatisticsOfKinds | None = None,
+    ) -> None:
         if not LOWEST_LAMBDA <= lagrangian <= HIGHEST_LAMBDA:
             raise OutOfRange(
                 f"lambda {lagrangian:g}: must be in [{LOWEST_LAMBDA:g}, {HIGHEST_LAMBDA:g}]"
@@ -54,7 +63,12 @@ class FrameEncoder:
         self._anchors = 1  # frames from the last anchor to the one before it
         self._errors: dict[FrameKind, Errors] = {}  # of the last frame of each kind
         self.rate_index = rate_index(lagrangian)
-        self._symbols, self._pictures = SymbolMemory(model.codec), PictureMemory(model.codec)
+        self._symbols = SymbolMemory(model.codec, statistics)
+        self._pictures = PictureMemory(model.codec)
+
+    def statistics(self, kind: FrameKind) -> symbols.StatisticsOfPlanes:
+        """What the entropy coder has learned by now of frames of a kind."""
+        return self._symbols.statistics(kind)
 
     @torch.inference_mode()
     def encode(
@@ -117,7 +131,7 @@ class FrameEncoder:
         kind = FrameKind.P if place.future is None else FrameKind.B
         if kind is FrameKind.P and place.past is not None:
             self._anchors = place.number - place.past
-        prior, tables = self._codec.prior_of(kind), self._symbols.tables(kind)
+        prior, statistics = self._codec.prior_of(kind), self._symbols.statistics(kind)
         about = place, self._anchors, self._gop
         rate = rate_of_frame(*about, torch.tensor([self.rate_index]))
         errors = self._errors.get(kind, self._errors.get(FrameKind.P))
@@ -130,13 +144,14 @@ class FrameEncoder:
                 self._symbols.past(FrameKind.B),
             ),
             rate,
-            table_costs(prior, tables),
+            learned_costs(statistics),
             importance=of_frame(*about, errors, self._codec.network.metric),
             estimate=False,
         )
-        collected = symbols.collect(prior, coded.sent, coded.fine, coded.lifts)
-        payload, sizes = symbols.write(tables, collected)
-        self._symbols.add(kind, coded.sent, symbols.adapt(tables, collected))
+        payload, sizes, statistics = symbols.write(
+            prior, statistics, coded.sent, coded.fine, coded.lifts, self._symbols.past(kind)
+        )
+        self._symbols.add(kind, coded.sent, statistics)
         reference = coded.state.reference
         self._pictures.add(place, without_displayed(reference))
         size = frame.picture.height, frame.picture.width

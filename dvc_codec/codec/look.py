@@ -1,7 +1,7 @@
 """What happens inside a file, frame by frame: bits by plane and block, flow, prediction, residual.
 
 The decoder's own steps, with their intermediate results kept. The bits of a frame are exact; those
-of planes and blocks are what their symbols cost by the tables, scaled to add up to the frame's.
+of planes and blocks are what their symbols cost by the statistics, scaled to add up to the frame's.
 """
 
 from collections import deque
@@ -185,16 +185,16 @@ class _State:
         kind, memory = record.kind, self._parser.memory
         coded_with = None
         if kind != FrameKind.I and memory.begun:
-            coded_with = self._codec.prior_of(kind), memory.tables(kind), memory.past(kind)
+            coded_with = self._codec.prior_of(kind), memory.statistics(kind), memory.past(kind)
         parsed = self._parser.parse(record, place)
         prediction, reference = self._advance(parsed)
         if parsed.still is not None:
             return {"intra": payload_bits}, parsed.still, None
         assert coded_with is not None  # or the parser would have refused
-        prior, tables, past = coded_with
+        prior, statistics, past = coded_with
         picture = displayed(reference, self._height, self._width)
         before = to_picture(prediction.picture, self._height, self._width)
-        maps = block_bits(prior, tables, parsed.symbols, parsed.sent, parsed.lifts, past)
+        maps = block_bits(prior, statistics, parsed.symbols, parsed.sent, parsed.lifts, past)
         estimate = {name: float(plane.sum()) for name, plane in maps.items()}
         scale = payload_bits / max(1e-6, sum(estimate.values()))
         rows, columns = -(-self._height // BLOCK), -(-self._width // BLOCK)

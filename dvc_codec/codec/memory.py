@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 
 from dvc_codec.codec.p_frame import PFrameCodec
+from dvc_codec.codec.symbols import StatisticsOfKinds, StatisticsOfPlanes
 from dvc_codec.container import FrameKind, Place
-from dvc_codec.entropy.tables import Tables
 from dvc_codec.networks.interface import Network
 from dvc_codec.networks.planes import Planes
 
@@ -17,17 +17,21 @@ T = TypeVar("T")
 
 
 class SymbolMemory:
-    """Magnitudes of what the last frames sent, and the tables, of which P and B frames have their
-    own.
+    """Magnitudes of what the last frames sent, and the statistics, of which P and B frames have
+    their own.
+
+    Args:
+        codec: whose symbols they are.
+        statistics: that groups begin with; by default the codec's.
 
     Attributes:
         begun: whether there was an I frame.
     """
 
-    def __init__(self, codec: PFrameCodec) -> None:
-        self._codec = codec
+    def __init__(self, codec: PFrameCodec, statistics: StatisticsOfKinds | None = None) -> None:
+        self._codec, self._first = codec, dict(statistics or {})
         self._past: dict[FrameKind, Mapping[str, Tensor]] = {}
-        self._tables: dict[FrameKind, dict[str, Tables]] = {}
+        self._statistics: dict[FrameKind, StatisticsOfPlanes] = {}
 
     @property
     def begun(self) -> bool:
@@ -40,26 +44,28 @@ class SymbolMemory:
             FrameKind.P: self._codec.prior.nothing(1, height, width),
             FrameKind.B: between.nothing(1, height, width) if between is not None else {},
         }
-        self._tables = {}
+        self._statistics = dict(self._first)
 
     def past(self, kind: FrameKind) -> Mapping[str, Tensor]:
         """What the next frame of a kind knows of those before."""
         return self._past[kind]
 
-    def tables(self, kind: FrameKind) -> dict[str, Tables]:
+    def statistics(self, kind: FrameKind) -> StatisticsOfPlanes:
         """As the next frame of a kind finds them."""
-        if kind not in self._tables:
-            self._tables[kind] = self._codec.prior_of(kind).tables()
-        return self._tables[kind]
+        if kind not in self._statistics:
+            self._statistics[kind] = self._codec.prior_of(kind).statistics()
+        return self._statistics[kind]
 
-    def add(self, kind: FrameKind, sent: Mapping[str, Tensor], tables: dict[str, Tables]) -> None:
-        """After a frame: what it sent, and its tables."""
+    def add(
+        self, kind: FrameKind, sent: Mapping[str, Tensor], statistics: StatisticsOfPlanes
+    ) -> None:
+        """After a frame: what it sent, and what they are now."""
         past, between = self._codec.remember(kind, sent, self._past[FrameKind.B])
         self._past = {
             FrameKind.P: self._past[FrameKind.P] if past is None else past,
             FrameKind.B: between,
         }
-        self._tables[kind] = tables
+        self._statistics[kind] = statistics
 
 
 class Places(Generic[T]):

@@ -22,7 +22,6 @@ from dvc_codec.video import Frame
 
 MOST_BETWEEN = 3  # B frames between two anchors, unless more are asked for
 LIMIT_BETWEEN = 7  # that may be asked for
-DISTANCES = (2, 2, 4)  # of anchors that starting tables are counted for, drawn from these
 FURTHER = 1.25  # times the error at half the distance, at which it is still worth it
 NOISE = 0.5  # squared 8-bit levels that do not matter
 

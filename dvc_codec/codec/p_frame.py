@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from dvc_codec.codec.importance import Importance
 from dvc_codec.container.records import FrameKind
-from dvc_codec.entropy.coder import LARGEST, escape_bits
 from dvc_codec.entropy.law import LEVELS, bits_of_zero_and_slope
+from dvc_codec.entropy.mixing import ALPHABET, LARGEST, Statistics, escape_bits
+from dvc_codec.entropy.mixing_kernel import REACH
 from dvc_codec.entropy.prior import BFramePrior, FramePrior, PFramePrior
 from dvc_codec.entropy.quantise import choose, choose_lift, with_gradient
 from dvc_codec.entropy.scale import CodingStep, ScaleModel, index_of
-from dvc_codec.entropy.tables import ALPHABET, REACH, Tables
 from dvc_codec.errors import WrongVersion
 from dvc_codec.networks.interface import LatentsOfPlanes, Network, P, Prediction, R
 from dvc_codec.networks.p_frame import PFrameNetwork
@@ -175,24 +175,23 @@ def noise_costs(plane: str, fine: Tensor, channels: Tensor | None = None) -> Cos
     return cost
 
 
-def table_costs(prior: FramePrior, tables: Mapping[str, Tables]) -> CostOf:
-    """Costs under the tables as they stand: what the encoder uses."""
-    lengths = {name: torch.from_numpy(t.lengths()).reshape(-1) for name, t in tables.items()}
+def learned_costs(statistics: Mapping[str, Statistics]) -> CostOf:
+    """Costs by what was learned so far of a channel and a scale index: what the encoder uses."""
+    lengths = {name: torch.from_numpy(s.lengths()).reshape(-1) for name, s in statistics.items()}
     escapes = torch.from_numpy(escape_bits(np.arange(REACH + 1024, dtype=np.float32)))
-    groups = {p.name: torch.tensor(p.groups) for p in prior.planes}
+    every = {name: torch.arange(len(s.parents)) for name, s in statistics.items()}
 
     def of(plane: str, fine: Tensor, channels: Tensor | None = None) -> Cost:
         index = index_of(fine)
-        table, group = lengths[plane], groups[plane]
-        if channels is not None:
-            group = group[channels]
+        table = lengths[plane]
+        numbers = every[plane] if channels is None else channels
         area = fine[0, 0].numel()
 
         def cost(symbols: Tensor, cells: Tensor | None = None) -> Tensor:
             if cells is None:
-                here, mine = index, group.view(1, -1, 1, 1)
+                here, mine = index, numbers.view(1, -1, 1, 1)
             else:
-                here, mine = index.flatten()[cells], group[(cells // area) % len(group)]
+                here, mine = index.flatten()[cells], numbers[(cells // area) % len(numbers)]
             row = (mine * LEVELS + here) * ALPHABET + REACH
             magnitudes = symbols.abs().long().clamp(max=len(escapes) - 1)
             bits = table[row + symbols.clamp(-REACH, REACH).long()] + escapes[magnitudes]

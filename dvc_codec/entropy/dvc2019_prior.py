@@ -15,9 +15,7 @@ from torch import Tensor, nn
 from dvc_codec.entropy.law import FINE, LEVELS, LOWEST_MEAN, PER_OCTAVE
 from dvc_codec.entropy.prior import FramePrior, Plane, Symbols
 from dvc_codec.entropy.scale import IntegerConv, ScaleModel
-from dvc_codec.entropy.tables import starting_counts
 
-GROUPS = 8  # of channels that share tables
 STARTING_MEAN = 0.25  # of a symbol's magnitude
 LEVEL_UNIT = 256  # fine levels per unit of the parameter, so that Adam's steps are felt
 HYPER_UNIT = 8  # resolution of a hyper symbol inside the integer network
@@ -30,16 +28,14 @@ class Dvc2019Prior(FramePrior):
     def __init__(self, motion: int = 128, hyper: int = 64, residual: int = 96) -> None:
         super().__init__(())
         self.planes = (
-            Plane("motion", index_groups(motion), 16, 0),
-            Plane("hyper", index_groups(hyper), 64, 0),
-            Plane("residual", index_groups(residual), 16, hyper),
+            Plane("motion", motion, 16, 0),
+            Plane("hyper", hyper, 64, 0),
+            Plane("residual", residual, 16, hyper),
         )
         self.scales["motion"] = ChannelScale(motion)
         self.scales["hyper"] = ChannelScale(hyper)
         self.scales["residual"] = HyperScale(residual, hyper)
-        for p in self.planes:
-            counts = torch.from_numpy(starting_counts(max(p.groups) + 1))
-            self.register_buffer(f"counts_{p.name}", counts)
+        self._register_statistics()
 
     def side(self, name: str, now: Symbols, past: Symbols) -> Tensor:
         """The hyper symbols for "residual", with their sign and gradient, on their own 1/64 grid;
@@ -117,15 +113,6 @@ class HyperScale(ChannelScale):
         self.enter.check_exact(HYPER_LARGEST)
         self.middle.check_exact(255)
         self.leave.check_exact(255)
-
-
-def index_groups(channels: int) -> tuple[int, ...]:
-    """``channels`` in GROUPS equal parts by their index.
-
-    >>> index_groups(16)
-    (0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7)
-    """
-    return tuple(channel * GROUPS // channels for channel in range(channels))
 
 
 def _twice(x: Tensor) -> Tensor:

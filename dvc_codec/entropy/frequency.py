@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dvc_codec.compiled import AVAILABLE
 from dvc_codec.entropy import frequency_kernel
 from dvc_codec.entropy.law import FINE, LEVELS, PER_OCTAVE
 from dvc_codec.entropy.scale import (
@@ -152,7 +153,7 @@ class FrequencyScale(ScaleModel):
     def step(
         self, number: int, before: Tensor, side: Tensor, sent: Tensor, values: Tensor
     ) -> tuple[Tensor | float, Tensor]:
-        if before.device.type == "cpu" and not torch.is_grad_enabled():
+        if AVAILABLE and before.device.type == "cpu" and not torch.is_grad_enabled():
             level, looked = self._look(number, before, sent)
             hidden = self.enter[number](torch.cat((side, looked), 1)).clamp_(0, 255)
             found: Tensor = self.leave[number](hidden).add_(level)

@@ -1,5 +1,5 @@
-"""The probability law behind every scale index, for training and for tables that have seen nothing
-yet.
+"""The probability law behind every scale index, for training and for statistics that have seen
+nothing yet.
 
 Index i means: a symbol's expected magnitude is about LOWEST_MEAN * 2^(i / 2); the law is a
 two-sided geometric one, P(k) = P(0) rho^|k|, rho = m / (1 + m).
@@ -7,7 +7,6 @@ two-sided geometric one, P(k) = P(0) rho^|k|, rho = m / (1 + m).
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 LEVELS = 34
@@ -29,12 +28,3 @@ def bits_of_zero_and_slope(fine_level: Tensor) -> tuple[Tensor, Tensor]:
     zero = torch.log1p(2 * mean) / np.log(2)  # (1 + rho) / (1 - rho) = 1 + 2 m
     slope = -torch.log2(mean / (1 + mean))
     return zero, slope
-
-
-def starting_shape(reach: int) -> NDArray[np.float64]:
-    """(LEVELS, 2 * reach + 1) probabilities of -reach..reach, before any count."""
-    mean = LOWEST_MEAN * 2 ** (np.arange(LEVELS) / PER_OCTAVE)
-    ratio = (mean / (1 + mean))[:, None]
-    shape = ratio ** np.abs(np.arange(-reach, reach + 1))[None] + 1e-6
-    probabilities: NDArray[np.float64] = shape / shape.sum(1, keepdims=True)
-    return probabilities

@@ -1,5 +1,5 @@
 """What is known of a frame's symbols before they are read: planes in coding order, each with its
-scale model and its tables.
+scale model and its statistics.
 
 A plane of symbols is a tensor (B, C, h, w). Only symbols as they are sent go in (this frame's
 earlier planes, the last frame's magnitudes), never a picture, so that parsing is exact on every
@@ -12,40 +12,45 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dvc_codec.entropy.frequency import Formula, FrequencyScale
+from dvc_codec.entropy.mixing import PARENTS, Integers, Statistics
 from dvc_codec.entropy.neighbours import NeighbourScale
 from dvc_codec.entropy.scale import IntegerConv, ScaleModel
-from dvc_codec.entropy.tables import ALPHABET, Tables, starting_counts
 
 Symbols = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Plane:
-    """``groups``: the table group of every channel; ``stride``: luma pixels per symbol; ``side``:
-    channels of side information; ``smooth``: predicted from neighbours; ``frequencies``: of each
-    channel, where low ones are to be coded first; ``lifts``: whether every step says how far its
-    levels are lifted.
+    """``stride``: luma pixels per symbol; ``side``: channels of side information; ``parents``: what
+    the coder's contexts of each channel look at, see :func:`parents`; ``smooth``: predicted from
+    neighbours; ``frequencies``: of each channel, where low ones are to be coded first; ``lifts``:
+    whether every step says how far its levels are lifted.
     """
 
     name: str
-    groups: tuple[int, ...]
+    channels: int
     stride: int
     side: int
+    parents: tuple[tuple[int, ...], ...] = ()
     smooth: bool = False
     frequencies: tuple[int, ...] = ()
     lifts: bool = False
 
-    @property
-    def channels(self) -> int:
-        return len(self.groups)
+    def statistics(self) -> Statistics:
+        """Fresh ones."""
+        return Statistics.fresh(self.all_parents())
+
+    def all_parents(self) -> Integers:
+        """(channels, PARENTS)."""
+        nothing = ((-1,) * PARENTS,) * self.channels
+        return np.array(self.parents or nothing, np.int64)
 
 
 class FramePrior(nn.Module):
-    """Scale models and starting tables of every plane, in coding order.
+    """Scale models and starting statistics of every plane, in coding order.
 
     Subclasses say what the planes know of each other.
 
@@ -68,9 +73,13 @@ class FramePrior(nn.Module):
             return ScaleModel(plane.channels, plane.side, hidden, formula)
 
         self.scales = nn.ModuleDict({p.name: scale(p) for p in planes})
-        for p in planes:
-            counts = torch.from_numpy(starting_counts(max(p.groups) + 1))
-            self.register_buffer(f"counts_{p.name}", counts)
+        self._register_statistics()
+
+    def _register_statistics(self) -> None:
+        for plane in self.planes:
+            counters, weights = plane.statistics().packed()
+            self.register_buffer(f"counters_{plane.name}", torch.from_numpy(counters))
+            self.register_buffer(f"weights_{plane.name}", torch.from_numpy(weights))
 
     def scale(self, name: str) -> ScaleModel:
         model = self.scales[name]
@@ -99,18 +108,25 @@ class FramePrior(nn.Module):
         """What the planes cover of a picture of this luma size."""
         return height + -height % self.grid, width + -width % self.grid
 
-    def tables(self) -> dict[str, Tables]:
-        """Fresh tables, as at the start of a group of pictures."""
-        return {p.name: Tables(self._counts(p.name).clone().cpu().numpy()) for p in self.planes}
+    def statistics(self) -> dict[str, Statistics]:
+        """Of every plane, as at the start of a group of pictures."""
+        return {
+            plane.name: Statistics.unpacked(
+                plane.all_parents(), *(kept.cpu().numpy() for kept in self._kept(plane.name))
+            )
+            for plane in self.planes
+        }
 
-    def set_tables(self, name: str, counts: NDArray[np.int64]) -> None:
-        """Replace a plane's starting counts, as training does from what it has seen."""
-        self._counts(name).copy_(torch.from_numpy(counts))
+    def set_statistics(self, name: str, statistics: Statistics) -> None:
+        """Replace what a plane starts with, as training does by what it has seen."""
+        for kept, new in zip(self._kept(name), statistics.packed(), strict=True):
+            kept.copy_(torch.from_numpy(new))
 
-    def _counts(self, name: str) -> Tensor:
-        counts = getattr(self, f"counts_{name}")
-        assert isinstance(counts, Tensor) and counts.shape[1] == ALPHABET
-        return counts
+    def _kept(self, name: str) -> tuple[Tensor, Tensor]:
+        """Counters and weights, packed."""
+        counters, weights = getattr(self, f"counters_{name}"), getattr(self, f"weights_{name}")
+        assert isinstance(counters, Tensor) and isinstance(weights, Tensor)
+        return counters, weights
 
     def bake(self) -> None:
         """Make every weight the integer it stands for.
@@ -124,13 +140,25 @@ class FramePrior(nn.Module):
             self.scale(p.name).check_exact()
 
 
-def frequency_groups(frequencies: list[int], size: int, groups: int) -> tuple[int, ...]:
-    """Log-spaced groups of u + v for an n x n transform."""
-    f = np.asarray(frequencies)
-    return tuple(
-        int(g)
-        for g in np.minimum(groups - 1, np.floor(np.log2(f + 1) * groups / np.log2(2 * size)))
-    )
+def parents(size: int, planes: int) -> list[tuple[int, ...]]:
+    """Of every channel of an n x n transform of so many planes, those that its statistics look at
+    beside it, or -1: one lower in u, in v; two lower in u, in v; one in both; the same of the plane
+    before.
+
+    >>> parents(4, 2)[16 + 4 + 2]
+    (18, 21, -1, 20, 17, 6)
+    """
+
+    def channel(plane: int, u: int, v: int) -> int:
+        return (plane * size + u) * size + v if min(plane, u, v) >= 0 else -1
+
+    steps = ((0, 1, 0), (0, 0, 1), (0, 2, 0), (0, 0, 2), (0, 1, 1), (1, 0, 0))
+    return [
+        tuple(channel(plane - p, u - a, v - b) for p, a, b in steps)
+        for plane in range(planes)
+        for u in range(size)
+        for v in range(size)
+    ]
 
 
 class PFramePrior(FramePrior):
@@ -192,21 +220,21 @@ MOTION, BACK, DETAIL = "motion", "motion_back", "_detail"
 
 
 def _motion_planes(name: str) -> tuple[Plane, Plane]:
-    groups = frequency_groups(_frequencies(4, 2), 4, 4)
-    others = [c for c in range(len(groups)) if c % 16]
-    detail = tuple(groups[c] - 1 for c in others)
+    others = [c for c in range(32) if c % 16]  # all but the means
+    number = {c: n for n, c in enumerate(others)} | dict.fromkeys((-1, 0, 16), -1)
+    detail = tuple(tuple(number[p] for p in parents(4, 2)[c]) for c in others)
     frequencies = tuple(_frequencies(4, 2)[c] for c in others)
     return (
-        Plane(name, (0, 0), 16, 1, smooth=True),
-        Plane(name + DETAIL, detail, 16, 3, frequencies=frequencies),
+        Plane(name, 2, 16, 1, tuple(parents(1, 2)), smooth=True),
+        Plane(name + DETAIL, len(others), 16, 3, detail, frequencies=frequencies),
     )
 
 
 def _residual_planes() -> tuple[Plane, Plane]:
-    luma, chroma = _frequencies(8, 1), _frequencies(8, 2)
+    luma, chroma = tuple(_frequencies(8, 1)), tuple(_frequencies(8, 2))
     return (
-        Plane("luma", frequency_groups(luma, 8, 7), 8, 2, frequencies=tuple(luma), lifts=True),
-        Plane("chroma", frequency_groups(chroma, 8, 5), 16, 3, frequencies=tuple(chroma)),
+        Plane("luma", 64, 8, 2, tuple(parents(8, 1)), frequencies=luma, lifts=True),
+        Plane("chroma", 128, 16, 3, tuple(parents(8, 2)), frequencies=chroma),
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dvc_codec.entropy.coder import LIFT_BITS
 from dvc_codec.entropy.law import mean_of
+from dvc_codec.entropy.mixing import LIFT_BITS
 from dvc_codec.entropy.scale import LIFTS, lifted
 
 Cost = Callable[[Tensor, Tensor | None], Tensor]

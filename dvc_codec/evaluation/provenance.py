@@ -12,7 +12,7 @@ from dvc_codec.checkout import commit
 from dvc_codec.errors import DvcError
 from dvc_codec.evaluation.anchors import ffmpeg
 
-LIBRARIES = ("torch", "numpy", "av", "constriction", "imageio-ffmpeg", "bjontegaard")
+LIBRARIES = ("torch", "numpy", "av", "numba", "imageio-ffmpeg", "bjontegaard")
 
 
 def provenance() -> dict[str, Any]:

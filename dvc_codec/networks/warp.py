@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from dvc_codec.compiled import AVAILABLE
 from dvc_codec.networks import warp_kernels
 from dvc_codec.networks.planes import Planes
 
@@ -157,7 +158,7 @@ def fetch(
 
 def is_compiled(*tensors: Tensor) -> bool:
     """Whether :mod:`.warp_kernels` can do it: float32, on a processor, without gradients."""
-    return all(
+    return AVAILABLE and all(
         t.device.type == "cpu"
         and t.dtype == torch.float32
         and not (t.requires_grad and torch.is_grad_enabled())

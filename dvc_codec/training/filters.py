@@ -210,9 +210,9 @@ CARD = """# {name}
 |---|---|
 | network | `dvc`, {parameters:,} parameters, float16; integers of the entropy model exact |
 | SHA-256 | `{sha256}` |
-| made of | {old} (`{before}`), to the bit, and {filter} |
+| made of | {old} (`{before}`), to the bit, and {added} |
 | training of that | {training} |
-| measured on {held_out} | {gain:+.3f} dB, Y, U and V 6:1:1 |
+| measured | {measured} |
 | licence | MIT, as the project |
 
 A .dvc file names its weights by the SHA-256 above and is decoded with no others.
@@ -230,10 +230,9 @@ def ship(
     codec: PFrameCodec,
     out: Path,
     name: str | None,
-    filter: str,
+    added: str,
     training: str,
-    held_out: str,
-    gain: float,
+    measured: str,
 ) -> None:
     """Write weights and their card, and print their SHA-256. ``name``: by default the file's; the
     rest are the card's words.
@@ -250,10 +249,9 @@ def ship(
         sha256=sha256,
         old=old.name,
         before=old.sha256.hex(),
-        filter=filter,
+        added=added,
         training=training,
-        held_out=held_out,
-        gain=gain,
+        measured=measured,
     )
     out.with_suffix(".md").write_text(card)
     print(sha256)

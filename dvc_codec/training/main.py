@@ -17,6 +17,7 @@ commands (each with --help):
   export                     checkpoint -> weights that encode.py takes, and a model card
   stills                     train the filter of I frames, and put it beside weights
   post                       the same with the post-filter of P and B frames
+  statistics                 learn what the entropy coder starts with, and put it into weights
 """
 
 
@@ -131,6 +132,13 @@ def _post(arguments: list[str]) -> int:
     return 0
 
 
+def _statistics(arguments: list[str]) -> int:
+    from dvc_codec.training.statistics import main as statistics
+
+    statistics(arguments[1:])
+    return 0
+
+
 def _run_stages(arguments: list[str]) -> int:
     from dvc_codec.training.stages import main as run_stages
 
@@ -145,4 +153,5 @@ RUNNERS: dict[str, Callable[[list[str]], int]] = {
     "export": _export,
     "stills": _stills,
     "post": _post,
+    "statistics": _statistics,
 }

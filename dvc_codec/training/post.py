@@ -241,6 +241,5 @@ def main(arguments: list[str] | None = None) -> None:
         "a post-filter",
         f"{given.steps} steps of {given.batch} crops of {given.size}x{given.size}, "
         f"frames of {len(clips) - unseen} clips",
-        f"{unseen} clips held out",
-        gain,
+        f"{gain:+.3f} dB, Y, U and V 6:1:1, on {unseen} clips held out",
     )

@@ -169,9 +169,9 @@ def measure_loss(codec: PFrameCodec, case: Case, device: torch.device) -> dict[s
 def measure_bytes(codec: PFrameCodec, case: Case) -> dict[str, float]:
     """The whole sequence, I frame and all, through the encoder: bits per pixel of its payloads,
     PSNR of the decoded planes, lambda D + R; pictures as they are, without the encoder's temporal
-    filter. {} where the range coder or PyAV is not installed.
+    filter. {} where numba or PyAV is not installed.
     """
-    if not (present("av") and present("constriction")):
+    if not (present("av") and present("numba")):
         return {}
     from dvc_codec.codec.frame_encoder import FrameEncoder
     from dvc_codec.codec.model import Model

@@ -16,8 +16,8 @@ from typing import cast
 
 import av
 import numpy as np
+import torch
 from av.video.codeccontext import VideoCodecContext
-from numpy.typing import NDArray
 
 from dvc_codec.codec import symbols
 from dvc_codec.codec.model import Model
@@ -25,9 +25,9 @@ from dvc_codec.container import FrameKind, FrameRecord, Gop, Header, StreamEntry
 from dvc_codec.container.chunks import chunk
 from dvc_codec.container.frames import gop_body
 from dvc_codec.container.header import header_bytes
-from dvc_codec.entropy.coder import SymbolWriter
+from dvc_codec.entropy.mixing import FrameWriter, PlaneCoder, Step
+from dvc_codec.entropy.mixing_kernel import FINE, LARGEST_EXPONENT, REACH
 from dvc_codec.entropy.scale import LIFTS
-from dvc_codec.entropy.tables import Tables
 from dvc_codec.intra import get
 from dvc_codec.intra.still import priority_kept
 from tests.container import attacks
@@ -38,8 +38,7 @@ from tests.moving import panned_texture
 FOLDER = Path(__file__).parent
 LARGEST_FILE = 10_000  # bytes of what is stored
 SMALL = replace(HEADER, width=64, height=48, gop_length=8, tags=(), streams=())
-LARGEST_SYMBOL = 12 + 2**15 - 2  # that an escape can say
-Integers = NDArray[np.int64]
+LARGEST_SYMBOL = REACH + (2 << LARGEST_EXPONENT) - 2  # that an escape can say
 
 
 def attack_model() -> Model:
@@ -116,17 +115,21 @@ class _Forger:
     """Stands for the reader of symbols: "reads" the largest there are, and writes them."""
 
     def __init__(self) -> None:
-        self.writer = SymbolWriter()
+        self.writer = FrameWriter()
 
     def read_lift(self) -> int:
         self.writer.write_lift(LIFTS)
         return LIFTS
 
-    def read(self, tables: Tables, ids: Integers) -> Integers:
-        values = np.full(len(ids), LARGEST_SYMBOL)
-        values[::2] *= -1
-        self.writer.write(tables, ids, values)
-        return values
+    def read(self, plane: PlaneCoder, step: Step) -> None:
+        coded = step.cells & (step.levels >= FINE / 2)
+        values = np.full(coded.shape, LARGEST_SYMBOL, np.float32)
+        values.reshape(-1)[::2] *= -1
+        plane.sent[step.channels] = np.where(coded, values, plane.sent[step.channels])
+        self.writer.write(plane, step)
+
+    def end(self) -> None:
+        """Nothing is left over."""
 
 
 def the_largest_symbols() -> bytes:
@@ -134,18 +137,19 @@ def the_largest_symbols() -> bytes:
     not overflow anything, nor a flow point out of this world.
     """
     prior = attack_model().codec.prior
-    past, tables = prior.nothing(1, 16, 16), prior.tables()
+    past, statistics = prior.nothing(1, 16, 16), prior.statistics()
     frames = [_intra(get("hevc").encode(panned_texture(size=(16, 16), frames=1)[0], 40), 1)]
-    own_reader = symbols.SymbolReader
+    own_reader = symbols.FrameReader
     try:
         for pts in range(1, 4):
             forger = _Forger()
-            symbols.SymbolReader = lambda payload, f=forger: f  # type: ignore[assignment,misc]
-            _, sent, tables, _ = symbols.read(prior, tables, b"", past)
+            symbols.FrameReader = lambda payload, f=forger: f  # type: ignore[assignment,misc]
+            with torch.no_grad():
+                _, sent, statistics, _ = symbols.read(prior, statistics, b"", past)
             past = {name: plane.abs() for name, plane in sent.items()}
             frames.append(FrameRecord(FrameKind.P, 0, pts, (forger.writer.payload(),), 0))
     finally:
-        symbols.SymbolReader = own_reader  # type: ignore[misc]
+        symbols.FrameReader = own_reader  # type: ignore[misc]
     return _file(tuple(frames), replace(SMALL, width=16, height=16))
 
 

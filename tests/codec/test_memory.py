@@ -12,8 +12,8 @@ from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.p_frame import PFrameCodec
 from dvc_codec.codec.pictures import to_planes
 from dvc_codec.container import FrameKind, Place
+from dvc_codec.entropy.mixing import Statistics
 from dvc_codec.entropy.prior import FramePrior
-from dvc_codec.entropy.tables import Tables
 from dvc_codec.errors import WrongVersion
 from tests.moving import noise
 
@@ -39,8 +39,19 @@ def of(prior: FramePrior, value: float) -> dict[str, Tensor]:
     return {name: torch.full_like(plane, value) for name, plane in nothing.items()}
 
 
-def other(tables: dict[str, Tables]) -> dict[str, Tables]:
-    return {name: Tables(table.counts + 1) for name, table in tables.items()}
+def other(statistics: dict[str, Statistics]) -> dict[str, Statistics]:
+    """As if every counter had seen one more."""
+    return {
+        name: Statistics(each.sizes, each.parents, each.counters + 1, each.weights + 1)
+        for name, each in statistics.items()
+    }
+
+
+def assert_same(ours: dict[str, Statistics], theirs: dict[str, Statistics]) -> None:
+    assert list(ours) == list(theirs)
+    for name, mine in ours.items():
+        np.testing.assert_array_equal(mine.counters, theirs[name].counters)
+        np.testing.assert_array_equal(mine.weights, theirs[name].weights)
 
 
 def levels(known: Any) -> dict[str, set[float]]:
@@ -54,19 +65,18 @@ def test_nothing_is_known_after_an_i_frame(codec: PFrameCodec, memory: SymbolMem
         assert list(past) == [plane.name for plane in prior.planes]
         assert past["luma"].shape == (1, 64, 6, 10) and past["chroma"].shape == (1, 128, 3, 5)
         assert not any(plane.any() for plane in past.values())
-        for name, table in memory.tables(kind).items():
-            np.testing.assert_array_equal(table.counts, prior.tables()[name].counts)
+        assert_same(memory.statistics(kind), prior.statistics())
 
 
 def test_each_kind_knows_the_magnitudes_of_its_own_last_frame(
     codec: PFrameCodec, memory: SymbolMemory
 ) -> None:
     between = codec.prior_of(B)
-    memory.add(P, of(codec.prior, -3), memory.tables(P))
-    memory.add(B, of(between, -5), memory.tables(B))
+    memory.add(P, of(codec.prior, -3), memory.statistics(P))
+    memory.add(B, of(between, -5), memory.statistics(B))
     assert set().union(*levels(memory.past(P)).values()) == {3.0}
     assert set().union(*levels(memory.past(B)).values()) == {5.0}
-    memory.add(P, of(codec.prior, 2), memory.tables(P))
+    memory.add(P, of(codec.prior, 2), memory.statistics(P))
     assert set().union(*levels(memory.past(P)).values()) == {2.0}
     assert set().union(*levels(memory.past(B)).values()) == {5.0}
 
@@ -75,39 +85,48 @@ def test_where_no_b_frame_sent_anything_the_p_frame_is_known(
     codec: PFrameCodec, memory: SymbolMemory
 ) -> None:
     for sent in (-3, 4):  # after the I frame, and after B frames that sent nothing
-        memory.add(P, of(codec.prior, sent), memory.tables(P))
+        memory.add(P, of(codec.prior, sent), memory.statistics(P))
         found = levels(memory.past(B))
         for name in ("motion", "motion_detail", "luma", "chroma"):
             assert found[name] == {abs(sent)}, name
         assert found["motion_back"] == found["motion_back_detail"] == {0.0}
-        memory.add(B, of(codec.prior_of(B), 0), memory.tables(B))
+        memory.add(B, of(codec.prior_of(B), 0), memory.statistics(B))
         assert set().union(*levels(memory.past(B)).values()) == {0.0}
 
 
-def test_tables_are_apart_and_an_i_frame_resets_both(
+def test_statistics_are_apart_and_an_i_frame_resets_both(
     codec: PFrameCodec, memory: SymbolMemory
 ) -> None:
-    fresh = codec.prior.tables()["luma"].counts
-    changed = other(memory.tables(B))
+    changed = other(memory.statistics(B))
     memory.add(B, of(codec.prior_of(B), 1), changed)
-    assert memory.tables(B) is changed
-    np.testing.assert_array_equal(memory.tables(P)["luma"].counts, fresh)
-    memory.add(P, of(codec.prior, 1), other(memory.tables(P)))
+    assert memory.statistics(B) is changed
+    assert_same(memory.statistics(P), codec.prior.statistics())
+    memory.add(P, of(codec.prior, 1), other(memory.statistics(P)))
     memory.begin(HEIGHT, WIDTH)
     for kind in (P, B):
-        for name, table in memory.tables(kind).items():
-            np.testing.assert_array_equal(table.counts, codec.prior_of(kind).tables()[name].counts)
+        assert_same(memory.statistics(kind), codec.prior_of(kind).statistics())
         assert not any(plane.any() for plane in memory.past(kind).values())
+
+
+def test_groups_begin_with_what_is_given(codec: PFrameCodec) -> None:
+    given = {P: other(codec.prior.statistics())}
+    memory = SymbolMemory(codec, given)
+    for _ in range(2):
+        memory.begin(HEIGHT, WIDTH)
+        assert_same(memory.statistics(P), other(codec.prior.statistics()))
+        assert_same(memory.statistics(B), codec.prior_of(B).statistics())
+        for kind in (P, B):
+            memory.add(kind, of(codec.prior_of(kind), 1), other(memory.statistics(kind)))
 
 
 def test_a_codec_without_b_frames_says_so() -> None:
     codec = PFrameCodec(prior=PFrameCodec().prior)
     memory = SymbolMemory(codec)
     memory.begin(HEIGHT, WIDTH)
-    memory.add(P, of(codec.prior, 1), memory.tables(P))
+    memory.add(P, of(codec.prior, 1), memory.statistics(P))
     assert memory.past(B) == {}
     with pytest.raises(WrongVersion, match="kind B"):
-        memory.tables(B)
+        memory.statistics(B)
 
 
 class Named:

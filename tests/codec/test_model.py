@@ -6,15 +6,18 @@ import json
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from dvc_codec.codec import symbols
 from dvc_codec.codec.model import load_model, save_model, untrained_model
-from dvc_codec.codec.p_frame import PFrameCodec, code_frame, table_costs
+from dvc_codec.codec.p_frame import PFrameCodec, code_frame, learned_costs
 from dvc_codec.codec.pictures import to_planes
 from dvc_codec.codec.registry import build, describe
+from dvc_codec.entropy.mixing import Statistics
+from dvc_codec.entropy.mixing_kernel import COUNTS
 from dvc_codec.entropy.scale import IntegerConv
 from dvc_codec.errors import FileMissing, WrongModel
 from dvc_codec.networks.config import PFrameConfig
@@ -30,8 +33,12 @@ def codec() -> PFrameCodec:
     with torch.no_grad():
         for parameter in codec.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-    counts = codec.prior.tables()["luma"].counts
-    codec.prior.set_tables("luma", counts * 1000 + 12345678901)  # beyond 32 bits
+    known, random = codec.prior.statistics()["luma"], np.random.default_rng(1)
+    seen = random.integers(0, 2, len(known.counters)) * 77
+    share = random.integers(64, 2**22 - 64, len(known.counters))
+    counters = np.where(seen > 0, share * COUNTS + seen, 0).astype(np.uint32)
+    weights = random.integers(-(2**20), 2**20, known.weights.shape)  # beyond what float16 holds
+    codec.prior.set_statistics("luma", Statistics(known.sizes, known.parents, counters, weights))
     return codec
 
 
@@ -55,10 +62,13 @@ def test_saving_what_was_loaded_gives_the_same_file(codec: PFrameCodec, path: Pa
 def test_weights_are_float16_and_integers_stay_exact(codec: PFrameCodec, path: Path) -> None:
     save_model(codec, path, "mine")
     stored = load_file(path)
-    assert {t.dtype for t in stored.values()} == {torch.float16, torch.int64}
+    assert {t.dtype for t in stored.values()} == {torch.float16, torch.int16, torch.int32}
     loaded = load_model(path).codec
-    for name, plane in codec.prior.tables().items():
-        assert (loaded.prior.tables()[name].counts == plane.counts).all()
+    for name, plane in codec.prior.statistics().items():
+        again = loaded.prior.statistics()[name]
+        np.testing.assert_array_equal(again.counters, plane.counters)
+        np.testing.assert_array_equal(again.weights, plane.weights)
+    assert (codec.prior.statistics()["luma"].counters % COUNTS).any()
     for mine, theirs in zip(codec.modules(), loaded.modules(), strict=True):
         if isinstance(mine, IntegerConv):
             assert isinstance(theirs, IntegerConv)
@@ -72,12 +82,12 @@ def test_a_loaded_model_codes_and_learns_nothing(codec: PFrameCodec, path: Path)
     loaded = load_model(path, fast=False).codec
     assert not any(p.requires_grad for p in loaded.parameters()) and not loaded.training
     first, second = (to_planes(p) for p in panned_texture(size=(64, 64), frames=2))
-    state, tables = loaded.start(first), loaded.prior.tables()
-    coded = code_frame(loaded, second, state, torch.tensor([42]), table_costs(loaded.prior, tables))
-    payload, _ = symbols.write(
-        tables, symbols.collect(loaded.prior, coded.sent, coded.fine, coded.lifts)
+    state, statistics = loaded.start(first), loaded.prior.statistics()
+    coded = code_frame(loaded, second, state, torch.tensor([42]), learned_costs(statistics))
+    payload, *_ = symbols.write(
+        loaded.prior, statistics, coded.sent, coded.fine, coded.lifts, state.past
     )
-    read, *_ = symbols.read(loaded.prior, tables, payload, state.past)
+    read, *_ = symbols.read(loaded.prior, statistics, payload, state.past)
     assert all(torch.equal(read[name], plane) for name, plane in coded.symbols.items())
 
 
@@ -190,16 +200,12 @@ def test_the_untrained_model_is_always_the_same() -> None:
     found = []
     for model in (a, b):
         codec = model.codec
-        tables = codec.prior.tables()
-        coded = code_frame(
-            codec,
-            second,
-            codec.start(first),
-            torch.tensor([42]),
-            table_costs(codec.prior, tables),
+        state, statistics = codec.start(first), codec.prior.statistics()
+        coded = code_frame(codec, second, state, torch.tensor([42]), learned_costs(statistics))
+        payload, *_ = symbols.write(
+            codec.prior, statistics, coded.sent, coded.fine, coded.lifts, state.past
         )
-        collected = symbols.collect(codec.prior, coded.sent, coded.fine, coded.lifts)
-        found.append((symbols.write(tables, collected)[0], coded.state.reference.picture.luma))
+        found.append((payload, coded.state.reference.picture.luma))
     assert found[0][0] == found[1][0] and torch.equal(found[0][1], found[1][1])
 
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dvc_codec.codec import symbols
-from dvc_codec.entropy.coder import LARGEST
 from dvc_codec.entropy.frequency import BANDS, LARGEST_WEIGHT, Formula, FrequencyScale
 from dvc_codec.entropy.law import FINE, LEVELS, LOWEST_MEAN, PER_OCTAVE
-from dvc_codec.entropy.prior import FramePrior, Plane
+from dvc_codec.entropy.mixing_kernel import LARGEST_EXPONENT, REACH
+from dvc_codec.entropy.prior import FramePrior, Plane, parents
 from dvc_codec.entropy.scale import (
     EXACT,
     FORMULA_ENTRIES,
@@ -22,12 +22,12 @@ from dvc_codec.entropy.scale import (
     IntegerConv,
     index_of,
 )
-from dvc_codec.entropy.tables import Tables
 
 Integers = NDArray[np.int64]
 FREQUENCIES = [u + v for u in range(8) for v in range(8)]
 SMALLER = [u + v for _ in range(2) for u in range(4) for v in range(4) if u + v]
 SIZES = [(4, 6), (5, 7), (1, 1), (1, 4), (3, 1)]
+LARGEST = REACH + (2 << LARGEST_EXPONENT) - 2  # that can be read
 HEIGHT, WIDTH = 5, 6
 SIDE = 2
 
@@ -211,7 +211,7 @@ def test_nothing_is_predicted_and_signs_say_nothing() -> None:
 
 
 def test_a_decoder_reads_what_was_written() -> None:
-    """With nothing but the bytes and the frame before, and tables that adapt alike."""
+    """With nothing but the bytes and the frame before, and statistics that learn alike."""
     model = trained()
     before, side, sent = example()
     before[..., ::2] = 0
@@ -220,8 +220,8 @@ def test_a_decoder_reads_what_was_written() -> None:
         def side(self, *_: object) -> Tensor:
             return side
 
-    groups = tuple(c % 3 for c in range(len(FREQUENCIES)))
-    prior = Prior((Plane("some", groups, 8, SIDE, frequencies=tuple(FREQUENCIES)),))
+    plane = Plane("some", 64, 8, SIDE, tuple(parents(8, 1)), frequencies=tuple(FREQUENCIES))
+    prior = Prior((plane,))
     prior.scales["some"] = model
     fine = torch.zeros_like(sent)
     chosen = torch.zeros_like(sent)
@@ -230,13 +230,15 @@ def test_a_decoder_reads_what_was_written() -> None:
             _, levels = model.step(number, before, side, chosen, chosen)
             chosen = part.put(chosen, part.of(sent) * (index_of(levels) > 0))
             fine = part.put(fine, levels)
-    tables: dict[str, Tables] = prior.tables()
-    collected = symbols.collect(prior, {"some": chosen}, {"some": fine}, {})
-    payload, _ = symbols.write(tables, collected)
-    _, read, adapted, _ = symbols.read(prior, tables, payload, {"some": before})
+    statistics, past = prior.statistics(), {"some": before}
+    payload, _, expected = symbols.write(
+        prior, statistics, {"some": chosen}, {"some": fine}, {}, past
+    )
+    with torch.no_grad():
+        _, read, learned, _ = symbols.read(prior, statistics, payload, past)
     assert torch.equal(read["some"], chosen)
-    expected = symbols.adapt(tables, collected)["some"]
-    np.testing.assert_array_equal(adapted["some"].lengths(), expected.lengths())
+    np.testing.assert_array_equal(learned["some"].counters, expected["some"].counters)
+    np.testing.assert_array_equal(learned["some"].weights, expected["some"].weights)
     assert 0 < int((chosen != sent).sum()) < int((chosen == sent).sum())  # some are not sent
 
 
@@ -403,7 +405,7 @@ def test_without_baking_float16_would_change_levels() -> None:
 
 
 def test_a_prior_bakes_its_formulas() -> None:
-    prior = FramePrior((Plane("some", (0,) * 64, 8, SIDE, frequencies=tuple(FREQUENCIES)),))
+    prior = FramePrior((Plane("some", 64, 8, SIDE, frequencies=tuple(FREQUENCIES)),))
     prior.scales["some"] = model = learned_to_the_edge()
     prior.bake()
     assert_whole(model)

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dvc_codec.entropy.coder import LARGEST
 from dvc_codec.entropy.law import FINE, LEVELS, LOWEST_MEAN, PER_OCTAVE
+from dvc_codec.entropy.mixing_kernel import LARGEST_EXPONENT, REACH
 from dvc_codec.entropy.neighbours import (
     OFFSETS,
     STEPS,
@@ -25,6 +25,7 @@ from dvc_codec.entropy.neighbours import (
 )
 from dvc_codec.entropy.scale import IntegerConv, index_of
 
+LARGEST = REACH + (2 << LARGEST_EXPONENT) - 2  # that can be read
 SIZES = [(4, 4), (8, 12), (7, 9), (5, 13), (1, 1), (1, 6), (3, 2)]
 
 
@@ -208,8 +209,8 @@ def test_nothing_depends_on_threads_precision_layout_or_autocast() -> None:
 
 def test_the_largest_symbols_are_predicted_exactly() -> None:
     """Five steps of the largest differences: sums stay integers that float32 holds."""
-    values = some_values(9, 9, STEPS * (LARGEST + 11))
-    values[..., ::2, ::2] = STEPS * (LARGEST + 11)
+    values = some_values(9, 9, STEPS * LARGEST)
+    values[..., ::2, ::2] = STEPS * LARGEST
     model = trained()
     for number in range(STEPS):
         single, double = predict(values, number), predict(values.double(), number)

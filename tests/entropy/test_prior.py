@@ -1,10 +1,18 @@
-"""What P and B frames know of their planes before they are read."""
+"""What P and B frames know of their planes before they are read, and what their statistics start
+with.
+"""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from dvc_codec.entropy.prior import BFramePrior, FramePrior, PFramePrior
+from dvc_codec.entropy.frequency import FrequencyScale
+from dvc_codec.entropy.mixing import PARENTS, Statistics
+from dvc_codec.entropy.mixing_kernel import COUNTS
+from dvc_codec.entropy.prior import BFramePrior, FramePrior, PFramePrior, parents
 
 BATCH, HEIGHT, WIDTH = 2, 40, 72  # covered: 48x80
 OWN = ["motion", "motion_detail", "luma", "chroma"]
@@ -31,11 +39,7 @@ def test_b_frames_have_the_planes_of_p_frames_and_a_second_motion() -> None:
     assert all(ours[plane.name] == plane for plane in p.planes)
     for name in OWN[:2]:
         back = ours[name.replace("motion", "motion_back")]
-        assert (back.groups, back.stride, back.side) == (
-            ours[name].groups,
-            ours[name].stride,
-            ours[name].side,
-        )
+        assert back == replace(ours[name], name=back.name)
     shapes = {name: tuple(p.shape[1:]) for name, p in b.nothing(1, HEIGHT, WIDTH).items()}
     assert shapes["motion_back"] == (2, 3, 5) and shapes["motion_back_detail"] == (30, 3, 5)
 
@@ -95,3 +99,81 @@ def test_a_single_symbol_is_something() -> None:
     own["motion_back"][0, 0, 0, 0] = 1
     after = prior.after_p(own, {n: p[:1] for n, p in magnitudes(PFramePrior(), 4).items()})
     assert all(torch.equal(plane, own[name]) for name, plane in after.items())
+
+
+def test_planes_have_their_channels_in_order() -> None:
+    found = {plane.name: plane.channels for plane in PFramePrior().planes}
+    assert list(found) == OWN and list(found.values()) == [2, 30, 64, 128]
+
+
+@pytest.mark.parametrize(("size", "planes"), [(1, 2), (4, 2), (8, 1), (8, 2)])
+def test_parents_are_lower_frequencies_and_the_plane_before(size: int, planes: int) -> None:
+    found = parents(size, planes)
+    assert len(found) == planes * size**2
+    steps = ((0, 1, 0), (0, 0, 1), (0, 2, 0), (0, 0, 2), (0, 1, 1), (1, 0, 0))
+    places = [(p, u, v) for p in range(planes) for u in range(size) for v in range(size)]
+    for place, beside in zip(places, found, strict=True):
+        assert len(beside) == PARENTS
+        for parent, step in zip(beside, steps, strict=True):
+            expected = tuple(a - b for a, b in zip(place, step, strict=True))
+            assert parent == (places.index(expected) if expected in places else -1)
+
+
+@pytest.mark.parametrize("prior", [PFramePrior(), BFramePrior()], ids=["P", "B"])
+def test_parents_are_coded_before_their_channels(prior: FramePrior) -> None:
+    """In an earlier step, or earlier within their own."""
+    for plane in prior.planes:
+        all_parents, scale = plane.all_parents(), prior.scale(plane.name)
+        assert all_parents.shape == (plane.channels, PARENTS)
+        steps: dict[int, int] = {}
+        for number, part in enumerate(scale.steps(4, 4)):
+            own = range(plane.channels) if part.channels is None else part.channels.tolist()
+            for channel in own:
+                steps.setdefault(channel, number)
+        for channel, beside in enumerate(all_parents.tolist()):
+            for parent in beside:
+                assert parent == -1 or (steps[parent], parent) < (steps[channel], channel)
+
+
+def test_the_rest_of_motion_has_the_parents_of_its_transform() -> None:
+    """x, then y, without the means, which are no parents."""
+    transform = parents(4, 2)
+    others = [c for c in range(32) if c not in (0, 16)]
+    detail = next(plane for plane in PFramePrior().planes if plane.name == "motion_detail")
+    for own, channel in zip(detail.parents, others, strict=True):
+        named = tuple(others[p] if p >= 0 else -1 for p in own)
+        assert named == tuple(p if p in others else -1 for p in transform[channel])
+    assert isinstance(PFramePrior().scale("motion_detail"), FrequencyScale)
+    assert any(p >= 15 for p in detail.parents[20]) and detail.parents[20][-1] == 5
+
+
+def test_a_group_of_pictures_starts_from_fresh_statistics() -> None:
+    prior = PFramePrior()
+    first = prior.statistics()["luma"]
+    first.counters[:] = 7 * COUNTS + 7
+    first.weights[:] = 7
+    again, fresh = prior.statistics()["luma"], Statistics.fresh(np.array(parents(8, 1)))
+    np.testing.assert_array_equal(again.counters, fresh.counters)
+    np.testing.assert_array_equal(again.weights, fresh.weights)
+    np.testing.assert_array_equal(again.parents, fresh.parents)
+
+
+def test_learned_statistics_replace_fresh_ones() -> None:
+    prior = PFramePrior()
+    known = prior.statistics()
+    learned = known["motion"].copy()
+    learned.counters[::3] = (1 << 21) * COUNTS + 12
+    learned.weights[1] += 12345
+    prior.set_statistics("motion", learned)
+    found = prior.statistics()
+    np.testing.assert_array_equal(found["motion"].weights, learned.weights)
+    np.testing.assert_array_equal(found["motion"].counters > 0, learned.counters > 0)
+    np.testing.assert_array_equal(found["motion"].counters % COUNTS, learned.counters % COUNTS)
+    np.testing.assert_array_equal(found["luma"].counters, known["luma"].counters)
+    again = PFramePrior()
+    again.load_state_dict(prior.state_dict())
+    np.testing.assert_array_equal(again.statistics()["motion"].counters, found["motion"].counters)
+    np.testing.assert_array_equal(again.statistics()["motion"].weights, learned.weights)
+    stored = prior.state_dict()
+    assert stored["counters_motion"].dtype == torch.int16
+    assert stored["weights_motion"].dtype == torch.int32

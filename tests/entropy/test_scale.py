@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from dvc_codec.entropy.law import FINE, LEVELS, LOWEST_MEAN, PER_OCTAVE
-from dvc_codec.entropy.prior import PFramePrior, frequency_groups
+from dvc_codec.entropy.mixing_kernel import LARGEST_EXPONENT, REACH
+from dvc_codec.entropy.prior import PFramePrior
 from dvc_codec.entropy.scale import (
     FORMULA_ENTRIES,
     LIFTS,
@@ -231,8 +232,9 @@ def test_side_information_is_small_integers() -> None:
     prior = PFramePrior()
     shapes = {name: plane.shape[1:] for name, plane in prior.nothing(1, 64, 96).items()}
     generator = torch.Generator().manual_seed(3)
+    largest = REACH + (2 << LARGEST_EXPONENT) - 2  # that can be read
     symbols = {
-        name: torch.randint(-32778, 32779, (1, *shape), generator=generator).float()
+        name: torch.randint(-largest, largest + 1, (1, *shape), generator=generator).float()
         for name, shape in shapes.items()
     }
     past = {name: plane.abs() for name, plane in symbols.items()}
@@ -250,27 +252,6 @@ def test_a_plane_is_told_only_of_planes_before_it() -> None:
     for plane in prior.planes:
         prior.side(plane.name, now, past)  # a KeyError would say that it looked ahead
         now[plane.name] = past[plane.name]
-
-
-def test_groups_of_frequencies_grow_with_frequency() -> None:
-    groups = frequency_groups(list(range(15)), 8, 7)
-    assert list(groups) == sorted(groups) and groups[0] == 0 and groups[-1] == 6
-    planes = {p.name: p for p in PFramePrior().planes}
-    expected = {
-        "motion": (2, 0, 0),
-        "motion_detail": (30, 0, 2),
-        "luma": (64, 0, 6),
-        "chroma": (128, 0, 4),
-    }
-    found = {n: (p.channels, min(p.groups), max(p.groups)) for n, p in planes.items()}
-    assert found == expected and list(found) == list(expected)
-
-
-def test_the_rest_of_motion_has_the_groups_of_its_transform() -> None:
-    """x, then y, without the means, whose group they leave out."""
-    transform = frequency_groups([u + v for u in range(4) for v in range(4)], 4, 4)
-    detail = next(p for p in PFramePrior().planes if p.name == "motion_detail")
-    assert detail.groups == tuple(group - 1 for group in transform[1:]) * 2
 
 
 @pytest.mark.parametrize("lift", range(LIFTS + 1))

@@ -1,4 +1,4 @@
-"""Training without PyAV, constriction and kornia, as on a machine that has none of them."""
+"""Training without PyAV, numba and kornia, as on a machine that has none of them."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ import importlib.abc, sys
 
 class Block(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("av", "constriction", "kornia"):
+        if name.split(".")[0] in ("av", "numba", "kornia"):
             raise ImportError(f"No module named {name!r}: blocked for this test")
 
 sys.meta_path.insert(0, Block())
