@@ -9,6 +9,7 @@ Both give the next frame's statistics beside what they are asked for; those give
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
@@ -64,6 +65,7 @@ def write(
     return writer.payload(), sizes, after
 
 
+@torch.no_grad()
 def read(
     prior: FramePrior,
     statistics: Mapping[str, Statistics],
@@ -115,8 +117,10 @@ def read(
 
 
 def _numbers(plane: Tensor) -> NDArray[np.float32]:
-    """(1, C, h, w) -> (C, h, w), laid out so."""
-    numbers: NDArray[np.float32] = plane[0].float().contiguous().numpy()
+    """(1, C, h, w) -> (C, h, w), laid out so: whole numbers, where gradients left the last bits
+    of them undone too.
+    """
+    numbers: NDArray[np.float32] = plane[0].detach().float().round().contiguous().numpy()
     return numbers
 
 

@@ -1,4 +1,4 @@
-"""Integers decide here: scale indices, tables, the order of symbols, the range coder.
+"""Integers decide here: scale indices, what is learned of symbols, and the arithmetic coder.
 
 Floats never reach the bitstream's parse.
 """

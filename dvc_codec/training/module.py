@@ -68,7 +68,7 @@ class CodecTraining(pl.LightningModule):
         compile_networks: run the convolutional networks through torch.compile.
         log_every: steps between rows of the log.
         pictures_every: steps between pictures; 0 makes none.
-        real_bytes: validate by real bytes too, where the range coder is installed.
+        real_bytes: validate by real bytes too, where numba and PyAV are installed.
     """
 
     def __init__(

@@ -13,6 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
+from unittest.mock import patch
 
 import av
 import numpy as np
@@ -139,17 +140,12 @@ def the_largest_symbols() -> bytes:
     prior = attack_model().codec.prior
     past, statistics = prior.nothing(1, 16, 16), prior.statistics()
     frames = [_intra(get("hevc").encode(panned_texture(size=(16, 16), frames=1)[0], 40), 1)]
-    own_reader = symbols.FrameReader
-    try:
-        for pts in range(1, 4):
-            forger = _Forger()
-            symbols.FrameReader = lambda payload, f=forger: f  # type: ignore[assignment,misc]
-            with torch.no_grad():
-                _, sent, statistics, _ = symbols.read(prior, statistics, b"", past)
-            past = {name: plane.abs() for name, plane in sent.items()}
-            frames.append(FrameRecord(FrameKind.P, 0, pts, (forger.writer.payload(),), 0))
-    finally:
-        symbols.FrameReader = own_reader  # type: ignore[misc]
+    for pts in range(1, 4):
+        forger = _Forger()
+        with patch.object(symbols, "FrameReader", return_value=forger), torch.no_grad():
+            _, sent, statistics, _ = symbols.read(prior, statistics, b"", past)
+        past = {name: plane.abs() for name, plane in sent.items()}
+        frames.append(FrameRecord(FrameKind.P, 0, pts, (forger.writer.payload(),), 0))
     return _file(tuple(frames), replace(SMALL, width=16, height=16))
 
 

@@ -1,6 +1,6 @@
 """Where the bits went adds up to the bits that there are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -58,9 +58,9 @@ def code(codec: PFrameCodec, shown: Sequence[Picture], rate: int = 60) -> list[F
 
 
 @pytest.mark.parametrize("make", [panned_texture, noise])
-def test_blocks_cost_what_the_encoder_thought(make: object) -> None:
+def test_blocks_cost_what_the_encoder_thought(make: Callable[..., list[Picture]]) -> None:
     torch.manual_seed(1)
-    frames = code(shaken(PFrameCodec()), make(size=(WIDTH, HEIGHT), frames=5))  # type: ignore[operator]
+    frames = code(shaken(PFrameCodec()), make(size=(WIDTH, HEIGHT), frames=5))
     assert [frame.kind for frame in frames] == [P, B, P, B]
     assert any(any(lifts) for frame in frames for lifts in frame.coded.lifts.values())
     for frame in frames:

@@ -1,7 +1,7 @@
 """The P frame: chosen, written, read and reconstructed, with nothing trained."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from dvc_codec.codec.p_frame import (
     NEVER,
     Coded,
     PFrameCodec,
+    Quantiser,
     State,
     code_frame,
     law_costs,
@@ -29,6 +30,7 @@ from dvc_codec.errors import DamagedFile
 from dvc_codec.networks.distortion import distortion
 from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.planes import Planes
+from dvc_codec.video import Picture
 from tests.moving import moving_square, noise, panned_texture, still
 from tests.shaken import shaken
 
@@ -126,7 +128,7 @@ def test_motion_is_worth_it(codec: PFrameCodec) -> None:
 @pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("make", [panned_texture, moving_square, noise])
 def test_what_is_written_is_read_frame_after_frame(
-    codec: PFrameCodec, make: object, trained: bool
+    codec: PFrameCodec, make: Callable[..., list[Picture]], trained: bool
 ) -> None:
     if trained:
         shaken(codec)
@@ -248,7 +250,7 @@ def estimate(frame: Encoded) -> float:
 
 
 @pytest.mark.parametrize("make", [panned_texture, noise])
-def test_sizes_add_up_to_the_bytes(codec: PFrameCodec, make: object) -> None:
+def test_sizes_add_up_to_the_bytes(codec: PFrameCodec, make: Callable[..., list[Picture]]) -> None:
     pictures = [to_planes(p) for p in make(size=(192, 128), frames=3)]
     for frame in encode(codec, pictures, torch.tensor([60])):
         assert list(frame.sizes) == [plane.name for plane in codec.prior.planes]
@@ -342,6 +344,7 @@ def test_latents_that_no_symbol_reaches_are_clipped(
     codec: PFrameCodec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Up and down from step to step: differences from predictions are what must fit the coder."""
+    assert isinstance(codec.network, PFrameNetwork)
     analyse = codec.network.motion.analyse
 
     def far(*args: Tensor) -> tuple[Tensor, Tensor]:
@@ -376,7 +379,7 @@ def test_a_still_picture_costs_nothing_to_repeat(codec: PFrameCodec) -> None:
 
 @pytest.mark.parametrize("quantiser", ["rdo", "round"])
 def test_nothing_is_sent_at_the_lowest_scale(
-    codec: PFrameCodec, quantiser: str, monkeypatch: pytest.MonkeyPatch
+    codec: PFrameCodec, quantiser: Quantiser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quantise, "LIFTS", 0)
     with torch.no_grad():
@@ -392,7 +395,8 @@ def test_nothing_is_sent_at_the_lowest_scale(
 
 def test_rate_distortion_choice_is_better_than_rounding(codec: PFrameCodec) -> None:
     pictures, found = clip(), {}
-    for quantiser in ("rdo", "round"):
+    quantisers: tuple[Quantiser, ...] = "rdo", "round"
+    for quantiser in quantisers:
         codec.quantiser = quantiser
         frames = encode(codec, pictures)
         d = 3 * mean_distortion(frames, pictures)
