@@ -29,6 +29,7 @@ ALPHABET = 2 * REACH + 1
 LIFT_SHARE = 65536 * 6 // 256  # a step's lift: most are 0
 LIFT_BITS = 8.0  # what one that is not 0 costs, about
 PARENTS = 6
+AHEAD = kernel.BITS // 8  # bytes that a reader is ahead of a writer
 USUAL = 4  # observations that the law is worth in `Statistics.lengths`
 LONGEST = 255  # observations that a stored counter has seen, at most
 # what is stored of them: the fourth root of two apart, about
@@ -136,7 +137,8 @@ class Statistics:
         logits = (tables().stretch[share >> 6] + 1) // 2
         classes = np.searchsorted(SEEN, np.minimum(seen, LONGEST), "right") - 1
         counters = np.where(seen > 0, 16 * logits + classes, 0)
-        return counters.astype(np.int16), self.weights.astype(np.int32)
+        weights = np.clip(self.weights, -(2**31), 2**31 - 1)
+        return counters.astype(np.int16), weights.astype(np.int32)
 
     @classmethod
     def unpacked(
@@ -256,6 +258,8 @@ class FrameWriter:
 
     def write_lift(self, lift: int) -> None:
         """How far a step's levels were lifted, 0 to LIFTS."""
+        if int(self._coder[kernel.POSITION]) + kernel.ROOM > len(self._data):
+            self._data = np.concatenate((self._data, np.empty_like(self._data)))
         kernel.code_bit(True, self._coder, self._data, LIFT_SHARE, int(lift > 0))
         for k in range(1, min(lift + 1, LIFTS) if lift else 0):
             kernel.code_bit(True, self._coder, self._data, kernel.HALF, int(lift > k))
@@ -267,23 +271,18 @@ class FrameWriter:
 
     def payload(self) -> bytes:
         """Without zero bytes at the end: the reader puts them back."""
-        low, high, _, position = (int(n) for n in self._coder)
-        for unsent in range(kernel.BITS, -1, -8):  # the shortest number in between
-            last = (low + (1 << unsent) - 1) >> unsent << unsent
-            if last <= high:
-                break
-        end = last.to_bytes(kernel.BITS // 8 + 1, "big")[1:]
-        return (self._data[:position].tobytes() + end).rstrip(b"\0")
+        position = int(self._coder[kernel.POSITION])
+        return _whole(self._data[:position].tobytes(), self._coder)
 
 
 class FrameReader:
     """Decodes what :class:`FrameWriter` wrote."""
 
     def __init__(self, payload: bytes) -> None:
+        self._payload = payload
         self._data = np.array(bytearray(payload), np.uint8)  # one that can be written to
-        size = kernel.BITS // 8
-        point = int.from_bytes(payload[:size].ljust(size, b"\0"), "big")
-        self._coder = np.array((0, kernel.WHOLE, point, size), np.int64)
+        point = int.from_bytes(payload[:AHEAD].ljust(AHEAD, b"\0"), "big")
+        self._coder = np.array((0, kernel.WHOLE, point, AHEAD), np.int64)
 
     def read(self, plane: PlaneCoder, step: Step) -> None:
         """Fill in the symbols of a step."""
@@ -299,6 +298,21 @@ class FrameReader:
         return lift
 
     def end(self) -> None:
-        """Raises DamagedFile where something is left that nobody wrote."""
-        if int(self._coder[kernel.POSITION]) < len(self._data):
+        """Raises DamagedFile where the payload is not the one that a writer of these symbols ends
+        with.
+        """
+        passed = int(self._coder[kernel.POSITION]) - AHEAD
+        if _whole(self._payload[:passed].ljust(passed, b"\0"), self._coder) != self._payload:
             raise DamagedFile("the symbols of a frame are damaged")
+
+
+def _whole(passed: bytes, coder: Integers) -> bytes:
+    """The payload of which so many bytes are settled and the rest lies between the coder's bounds:
+    the shortest, without zero bytes at its end, which readers put back.
+    """
+    low, high = int(coder[kernel.LOW]), int(coder[kernel.HIGH])
+    for unsent in range(kernel.BITS, -1, -8):
+        last = (low + (1 << unsent) - 1) >> unsent << unsent
+        if last <= high:
+            break
+    return (passed + last.to_bytes(AHEAD + 1, "big")[1:]).rstrip(b"\0")

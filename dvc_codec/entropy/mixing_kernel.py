@@ -22,6 +22,7 @@ COUNTS = 1024  # a counter is probability (22 bits) * COUNTS + observations
 STEPS = 5  # at most
 REACH = 12  # magnitudes from here on are escaped
 LARGEST_EXPONENT = 14
+ROOM = 64  # bytes, more than a symbol can need
 LARGEST_KNOWN = 1023  # magnitudes beyond are all the same to contexts
 BINS = 3  # of the bits of a magnitude, the third for all that follow
 CONTEXTS = 12
@@ -67,18 +68,20 @@ def _many(m: int) -> int:
 def code_bit(encoding: bool, coder: Integers, data: NDArray[np.uint8], p: int, bit: int) -> int:
     """One bit, 1 with probability ``p`` / 65536. -> the bit.
 
+    0 has the lower part, so that a frame of zeros is no bytes at all.
+
     Args:
         coder: (4,), changed.
         data: what is written to, with room enough, or read from; zeros follow it.
     """
     low, high = coder[LOW], coder[HIGH]
-    middle = low + ((high - low) >> 16) * p
+    middle = low + ((high - low) >> 16) * (65536 - p)
     if not encoding:
-        bit = 1 if coder[POINT] <= middle else 0
+        bit = 1 if coder[POINT] > middle else 0
     if bit:
-        high = middle
-    else:
         low = middle + 1
+    else:
+        high = middle
     while ((low ^ high) >> TOP) == 0:
         at = coder[POSITION]
         if encoding:
@@ -242,8 +245,8 @@ def code_step(
                 base[9] = ((beside_lower * 8 + few_lower) * 8 + _few(active)) * 8 + few_near
                 base[10] = (beside_lower * 5 + other) * 68 + eighth
                 base[11] = (c * 8 + beside_lower) * 8 + _few(active + here)
-                if encoding and coder[POSITION] + 64 > len(data):
-                    more = np.empty(2 * len(data) + 64, np.uint8)
+                if encoding and coder[POSITION] + ROOM > len(data):
+                    more = np.empty(2 * len(data) + ROOM, np.uint8)
                     more[: len(data)] = data
                     data = more
                 value = int(sent[c, y - 1, x - 1]) if encoding else 0

@@ -278,8 +278,14 @@ def test_rubbish_reads_as_something_or_is_damaged(payload: bytes, seed: int) -> 
 def test_more_than_was_written_is_damaged() -> None:
     levels = some_levels()
     payload = written(Statistics.fresh(PARENTS), sent_with(levels), levels, 0 * levels)
-    with pytest.raises(DamagedFile):
-        read(Statistics.fresh(PARENTS), payload + 8 * b"\1", levels, 0 * levels)
+    for more in (b"\0", b"\1", 8 * b"\1"):
+        with pytest.raises(DamagedFile):
+            read(Statistics.fresh(PARENTS), payload + more, levels, 0 * levels)
+
+
+def test_zeros_are_no_bytes() -> None:
+    levels = some_levels(0, (20, 30))
+    assert round_trip(learned(levels, 0.5), 0 * levels, levels, 0 * levels) == b""
 
 
 def test_a_plane_that_needs_more_room_than_there_is_at_first() -> None:
