@@ -129,8 +129,8 @@ def _median_stages(model: Model, frames: list[Callable[[], object]]) -> dict[str
     if network.post is not None:
         watch.watch("post-filter", network.post, "forward")
     watch.watch("RDO quantisation", p_frame, "_choose_in_steps")
-    watch.watch("entropy coding", frame_encoder, "table_costs")
-    watch.watch("entropy coding", symbols, "collect", "write", "read", "adapt")
+    watch.watch("entropy coding", frame_encoder, "learned_costs")
+    watch.watch("entropy coding", symbols, "write", "read")
     each = []
     try:
         for frame in frames:
