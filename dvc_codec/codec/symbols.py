@@ -85,7 +85,7 @@ def read(
         sent of them; the statistics after the frame; and how far each step's levels were lifted.
 
     Raises:
-        DamagedFile: where there is more than was written.
+        DamagedFile: where it is not the payload that a writer of these symbols ends with.
     """
     reader = FrameReader(payload)
     found: dict[str, Tensor] = {}

@@ -65,6 +65,12 @@ def _many(m: int) -> int:
 
 
 @compiled
+def _beside(plane: NDArray[np.int16], y: int, x: int, c: int) -> int:
+    """Sum of the four beside."""
+    return int(plane[y, x - 1, c] + plane[y - 1, x, c] + plane[y, x + 1, c] + plane[y + 1, x, c])
+
+
+@compiled
 def code_bit(encoding: bool, coder: Integers, data: NDArray[np.uint8], p: int, bit: int) -> int:
     """One bit, 1 with probability ``p`` / 65536. -> the bit.
 
@@ -181,6 +187,9 @@ def code_step(
     """
     height, width = cells.shape
     run = np.zeros((height + 2, width + 2), np.int64)
+    starts = np.zeros(CONTEXTS + 1, np.int64)  # of the contexts' counters, then of signs'
+    for i in range(CONTEXTS):
+        starts[i + 1] = starts[i] + BINS * sizes[i]
     base = np.zeros(CONTEXTS, np.int64)
     at = np.zeros(CONTEXTS, np.int64)
     seen = np.zeros(INPUTS, np.int64)
@@ -198,13 +207,7 @@ def code_step(
                 if level < 1:
                     continue
                 c = channels[k]
-                beside = (
-                    magnitudes[y, x - 1, c]
-                    + magnitudes[y - 1, x, c]
-                    + magnitudes[y, x + 1, c]
-                    + magnitudes[y + 1, x, c]
-                )
-                near = 2 * beside + (
+                near = 2 * _beside(magnitudes, y, x, c) + (
                     magnitudes[y - 1, x - 1, c]
                     + magnitudes[y - 1, x + 1, c]
                     + magnitudes[y + 1, x - 1, c]
@@ -215,8 +218,7 @@ def code_step(
                     q = parents[c, j]
                     if q >= 0:
                         lower += magnitudes[y, x, q]
-                        lower_beside += magnitudes[y, x - 1, q] + magnitudes[y - 1, x, q]
-                        lower_beside += magnitudes[y, x + 1, q] + magnitudes[y + 1, x, q]
+                        lower_beside += _beside(magnitudes, y, x, q)
                 lowest = 0
                 for j in range(2, 5):
                     q = parents[c, j]
@@ -227,9 +229,7 @@ def code_step(
                 if q >= 0:
                     other = 1 + min(magnitudes[y, x, q], 3)
                 before = min(past[y, x, c], 5)
-                before_beside = _few(
-                    past[y, x - 1, c] + past[y - 1, x, c] + past[y, x + 1, c] + past[y + 1, x, c]
-                )
+                before_beside = _few(_beside(past, y, x, c))
                 few_near, few_here, few_lower = _few(near), _few(here), _few(lower)
                 beside_lower = _few(lower_beside)
                 eighth, quarter = fine // 8, level // 4
@@ -258,10 +258,8 @@ def code_step(
                     first = weights[(bin_ * STEPS + number) * 3 + busy]
                     second = weights[SETS + (bin_ * 9 + quarter) * 8 + few_near]
                     expected = law[min(bin_, 1), fine]
-                    start = 0
                     for i in range(CONTEXTS):
-                        at[i] = start + bin_ * sizes[i] + base[i]
-                        start += BINS * sizes[i]
+                        at[i] = starts[i] + bin_ * sizes[i] + base[i]
                         counter = np.int64(counters[at[i]])
                         seen[i] = stretch[counter >> 16] if counter % COUNTS else expected
                     seen[CONTEXTS] = expected
@@ -285,9 +283,6 @@ def code_step(
                 if found == REACH:
                     found += _escape(encoding, coder, data, wanted - REACH + 1) - 1
                 if found > 0:
-                    start = 0
-                    for i in range(CONTEXTS):
-                        start += BINS * sizes[i]
                     negative = _code_sign(
                         encoding,
                         coder,
@@ -300,7 +295,7 @@ def code_step(
                         sent,
                         magnitudes,
                         parents,
-                        counters[start:],
+                        counters[starts[CONTEXTS] :],
                         sizes[CONTEXTS:],
                         weights[SETS + OTHER_SETS + number],
                         stretch,
