@@ -1,10 +1,12 @@
 """One picture after the other into frame records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dvc_codec.codec import symbols
 from dvc_codec.codec.importance import Errors, of_frame, rate_of_frame
@@ -19,6 +21,22 @@ from dvc_codec.errors import OutOfRange
 from dvc_codec.intra import encode_for_lambda, get, lambda_ratio
 from dvc_codec.networks.rate import HIGHEST_LAMBDA, LOWEST_LAMBDA, lambda_at, rate_index
 from dvc_codec.video import Frame, Picture
+
+
+class SentSymbols(NamedTuple):
+    """Of a P or B frame, what :func:`.symbols.write` wrote: whole numbers, (1, C, h, w) per plane.
+
+    Attributes:
+        kind: of the frame.
+        sent: symbols.
+        levels: fine levels that they were coded with.
+        lifts: how far these were lifted in each step.
+    """
+
+    kind: FrameKind
+    sent: Mapping[str, Tensor]
+    levels: Mapping[str, Tensor]
+    lifts: Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -44,7 +62,12 @@ class FrameEncoder:
         gop: frames that a group is expected to have.
         statistics: that the entropy coder begins each group with; by default the model's, which
             are what a decoder has.
+
+    Attributes:
+        sent: by the last P or B frame.
     """
+
+    sent: SentSymbols
 
     def __init__(
         self,
@@ -148,8 +171,9 @@ class FrameEncoder:
             importance=of_frame(*about, errors, self._codec.network.metric),
             estimate=False,
         )
+        self.sent = SentSymbols(kind, coded.sent, coded.fine, coded.lifts)
         payload, sizes, statistics = symbols.write(
-            prior, statistics, coded.sent, coded.fine, coded.lifts, self._symbols.past(kind)
+            prior, statistics, *self.sent[1:], self._symbols.past(kind)
         )
         self._symbols.add(kind, coded.sent, statistics)
         reference = coded.state.reference

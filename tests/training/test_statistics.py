@@ -16,10 +16,11 @@ from dvc_codec.codec.symbols import StatisticsOfKinds
 from dvc_codec.container import FrameKind
 from dvc_codec.entropy.mixing import Statistics
 from dvc_codec.entropy.mixing_kernel import COUNTS
-from dvc_codec.errors import OutOfRange
+from dvc_codec.errors import DamagedFile, FileMissing, OutOfRange
 from dvc_codec.networks.p_frame import PFrameNetwork
+from dvc_codec.training.coded_clips import clip_files, kept, read_clip
 from dvc_codec.training.main import main
-from dvc_codec.training.statistics import MOST_SEEN, begin_with, learn
+from dvc_codec.training.statistics import MOST_SEEN, begin_with, code, learn
 from dvc_codec.training.statistics import main as command
 from tests.files import write_video
 from tests.moving import panned_texture
@@ -44,7 +45,7 @@ def codec() -> PFrameCodec:
 
 @pytest.fixture(scope="module")
 def learned(codec: PFrameCodec) -> StatisticsOfKinds:
-    return learn(codec, CLIPS)
+    return learn(codec, code(codec, CLIPS))
 
 
 def seen(statistics: Statistics) -> NDArray[np.uint32]:
@@ -74,7 +75,7 @@ def test_learning_changes_nothing_of_the_codec() -> None:
     assert isinstance(codec.network, PFrameNetwork)
     codec.network.displays = True
     before = {name: tensor.clone() for name, tensor in codec.state_dict().items()}
-    learn(codec, CLIPS[:1, :3])
+    learn(codec, code(codec, CLIPS[:1, :3]))
     assert codec.network.displays
     assert all(torch.equal(before[name], t) for name, t in codec.state_dict().items())
 
@@ -82,19 +83,19 @@ def test_learning_changes_nothing_of_the_codec() -> None:
 def test_a_codec_without_b_frames_learns_p_frames_only() -> None:
     alone = PFrameCodec(prior=PFrameCodec().prior)
     alone.bake()
-    assert set(learn(alone, CLIPS[:1, :3])) == {P}
+    assert set(learn(alone, code(alone, CLIPS[:1, :3]))) == {P}
 
 
 def test_learning_goes_on_from_what_groups_begin_with_and_from_clip_to_clip(
     codec: PFrameCodec, learned: StatisticsOfKinds
 ) -> None:
-    one, two = (learn(codec, CLIPS[:count]) for count in (1, 2))
+    one, two = (learn(codec, code(codec, CLIPS[:n])) for n in (1, 2))
     for kind in (P, B):
         amounts = [int(seen(known[kind]["luma"]).sum()) for known in (one, two, learned)]
         assert amounts[0] < amounts[1] < amounts[2], kind
     other = untrained()
     begin_with(other, learned)
-    for kind, planes in learn(other, CLIPS[:0]).items():
+    for kind, planes in learn(other, ()).items():
         begun = other.prior_of(kind).statistics()
         assert all(same(planes[name], begun[name]) for name in begun), kind
 
@@ -118,6 +119,40 @@ def test_groups_begin_as_if_no_counter_had_seen_more(
             np.testing.assert_allclose(ours, theirs, rtol=0.01, atol=1e-4 * 2**22)
 
 
+def test_symbols_are_kept_and_learned_from_again_to_the_bit(
+    codec: PFrameCodec, learned: StatisticsOfKinds, tmp_path: Path
+) -> None:
+    folder = tmp_path / "symbols"
+    clips = [*kept(code(codec, CLIPS), folder)]
+    again = learn(codec, map(read_clip, clip_files(folder)))
+    for kind, planes in learned.items():
+        assert all(same(planes[name], again[kind][name]) for name in planes), kind
+    assert [len(clip.frames) for clip in clips] == [8, 8, 8]
+    assert clips[0].size == (80, 96)
+
+
+def test_each_clip_is_coded_with_what_those_before_it_left(codec: PFrameCodec) -> None:
+    (alone,), (_, after) = code(codec, CLIPS[1:2], seed=3), code(codec, CLIPS[[1, 1]], seed=3)
+    ours, theirs = (torch.cat([f.sent["luma"] for f in clip.frames]) for clip in (alone, after))
+    assert not torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip"])
+def test_files_of_something_else_are_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "other.npz"
+    path.write_bytes(content)
+    with pytest.raises(DamagedFile, match="other"):
+        read_clip(path)
+    np.savez(path, nothing=np.zeros(1))
+    with pytest.raises(DamagedFile, match="other"):
+        read_clip(path)
+
+
+def test_a_folder_without_symbols_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileMissing, match="--keep"):
+        clip_files(tmp_path)
+
+
 def coded(source: Path, model: Model) -> tuple[int, float]:
     """Bits of P and B frames, and dB, of two groups that are read back as the encoder saw them."""
     target, recon, decoded = (source.with_name(name) for name in ("v.dvc", "recon.y4m", "out.y4m"))
@@ -137,7 +172,13 @@ def test_the_command_changes_statistics_alone_and_files_are_smaller(
     save_model(untrained(), old, "old")
     write_shards(CLIPS, tmp_path / "clips", per_shard=2)
     words = f"statistics --data {tmp_path / 'clips'} --weights {old} --out {out} --intra hevc"
-    assert main(words.split()) == 0
+    symbols = tmp_path / "symbols"
+    assert main([*words.split(), "--keep", str(symbols)]) == 0
+    again = (
+        f"statistics --symbols {symbols} --weights {old} --out {tmp_path / 'a' / 'new.safetensors'}"
+    )
+    assert main(again.split()) == 0
+    assert (tmp_path / "a" / "new.safetensors").read_bytes() == out.read_bytes()
     before, after = load_model(old), load_model(out)
     assert after.name == "new" and after.sha256 != before.sha256
     card = out.with_suffix(".md").read_text()
