@@ -12,15 +12,18 @@ from dvc_codec.codec import symbols
 from dvc_codec.codec.importance import Errors, of_frame, rate_of_frame
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import Model
-from dvc_codec.codec.p_frame import State, code_frame, learned_costs
+from dvc_codec.codec.p_frame import Choice, FrameCoding, State, learned_costs
 from dvc_codec.codec.pictures import displayed, hash_of, to_picture, to_planes, without_displayed
 from dvc_codec.codec.stills import refine
 from dvc_codec.codec.temporal_filter import Neighbour, filtered
 from dvc_codec.container import FrameKind, FrameRecord, Place
+from dvc_codec.entropy.mixing import WIDTHS, Statistics
 from dvc_codec.errors import OutOfRange
 from dvc_codec.intra import encode_for_lambda, get, lambda_ratio
 from dvc_codec.networks.rate import HIGHEST_LAMBDA, LOWEST_LAMBDA, lambda_at, rate_index
 from dvc_codec.video import Frame, Picture
+
+TRIES = 2  # P frames of a group that try other steps of motion
 
 
 class SentSymbols(NamedTuple):
@@ -31,12 +34,14 @@ class SentSymbols(NamedTuple):
         sent: symbols.
         levels: fine levels that they were coded with.
         lifts: how far these were lifted in each step.
+        width: of the steps of motion.
     """
 
     kind: FrameKind
     sent: Mapping[str, Tensor]
     levels: Mapping[str, Tensor]
     lifts: Mapping[str, Sequence[int]]
+    width: int
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ class FrameEncoder:
         self._lagrangian, self._intra, self._gop = lagrangian, intra, gop
         self._anchors = 1  # frames from the last anchor to the one before it
         self._errors: dict[FrameKind, Errors] = {}  # of the last frame of each kind
+        self._width, self._tries = 0, 0  # of the steps of motion, and P frames that may change it
         self.rate_index = rate_index(lagrangian)
         self._symbols = SymbolMemory(model.codec, statistics)
         self._pictures = PictureMemory(model.codec)
@@ -132,7 +138,7 @@ class FrameEncoder:
         told, decoded = refine(self._codec, frame.picture, decoded, self._lagrangian * ratio)
         self._pictures.begin(to_planes(decoded))
         self._symbols.begin(decoded.height, decoded.width)
-        self._errors = {}
+        self._errors, self._width, self._tries = {}, 0, TRIES
         record = FrameRecord(
             FrameKind.I,
             self.rate_index,
@@ -154,11 +160,11 @@ class FrameEncoder:
         kind = FrameKind.P if place.future is None else FrameKind.B
         if kind is FrameKind.P and place.past is not None:
             self._anchors = place.number - place.past
-        prior, statistics = self._codec.prior_of(kind), self._symbols.statistics(kind)
+        statistics = self._symbols.statistics(kind)
         about = place, self._anchors, self._gop
         rate = rate_of_frame(*about, torch.tensor([self.rate_index]))
         errors = self._errors.get(kind, self._errors.get(FrameKind.P))
-        coded = code_frame(
+        coding = FrameCoding(
             self._codec,
             to_planes(filtered(frame.picture, around, kind, self._lagrangian)),
             State(
@@ -169,12 +175,12 @@ class FrameEncoder:
             rate,
             learned_costs(statistics),
             importance=of_frame(*about, errors, self._codec.network.metric),
-            estimate=False,
         )
-        self.sent = SentSymbols(kind, coded.sent, coded.fine, coded.lifts)
-        payload, sizes, statistics = symbols.write(
-            prior, statistics, *self.sent[1:], self._symbols.past(kind)
-        )
+        choice = self._chosen(coding, statistics)
+        assert choice.writer is not None
+        payload, sizes, statistics = choice.writer.end()
+        coded = coding.finish(choice)
+        self.sent = SentSymbols(kind, coded.sent, coded.fine, coded.lifts, choice.width)
         self._symbols.add(kind, coded.sent, statistics)
         reference = coded.state.reference
         self._pictures.add(place, without_displayed(reference))
@@ -190,6 +196,32 @@ class FrameEncoder:
             referred = to_picture(reference.picture, *size)
             self._errors[kind] = squared_error(frame.picture, referred)
         return EncodedFrame(record, picture, bits, errors)
+
+    def _chosen(self, coding: FrameCoding, statistics: Mapping[str, Statistics]) -> Choice:
+        """A frame's symbols, and how wide the steps of motion are from here on: the first P frames
+        of a group try others, one wider or narrower after the other as long as that is cheaper.
+        """
+        prior = self._codec.prior_of(coding.kind)
+        past = self._symbols.past(coding.kind)
+
+        def at(width: int) -> Choice:
+            return coding.choose(width, symbols.SymbolWriter(prior, statistics, past, width))
+
+        best = at(self._width)
+        if coding.kind is FrameKind.P and self._tries > 0 and any(p.scaled for p in prior.planes):
+            self._tries -= 1
+            for way in (1, -1):
+                begun = best.width
+                while abs(best.width + way) <= WIDTHS:
+                    other = at(best.width + way)
+                    if other.cost >= best.cost:
+                        break
+                    best = other
+                if best.width != begun:
+                    break
+            self._width = best.width
+            print("width", coding.kind, best.width)
+        return best
 
 
 def squared_error(a: Picture, b: Picture) -> tuple[float, float, float]:

@@ -1,6 +1,7 @@
 """A P or B frame, coded: the one loop over network and symbols that training and encoder share.
 
-    code_frame(codec, current, state, rate, costs) -> Coded     training, encoder: choose symbols
+    code_frame(codec, current, state, rate, costs) -> Coded         training: choose symbols
+    FrameCoding(codec, current, state, rate, costs) -> Coded        encoder: in several ways
     reconstruct(network, reference, symbols, rate) -> Reference     decoder: symbols to picture
 
 Symbols become bytes, and bytes symbols, in :mod:`dvc_codec.codec.symbols`.
@@ -16,13 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dvc_codec.codec.importance import Importance
+from dvc_codec.codec.symbols import SymbolWriter, step_width
 from dvc_codec.container.records import FrameKind
 from dvc_codec.entropy.law import LEVELS, bits_of_zero_and_slope
 from dvc_codec.entropy.mixing import ALPHABET, LARGEST, Statistics, escape_bits
 from dvc_codec.entropy.mixing_kernel import REACH
 from dvc_codec.entropy.prior import BFramePrior, FramePrior, PFramePrior
 from dvc_codec.entropy.quantise import choose, choose_lift, with_gradient
-from dvc_codec.entropy.scale import CodingStep, ScaleModel, index_of
+from dvc_codec.entropy.scale import CodingStep, index_of
 from dvc_codec.errors import WrongVersion
 from dvc_codec.networks.interface import LatentsOfPlanes, Network, P, Prediction, R
 from dvc_codec.networks.p_frame import PFrameNetwork
@@ -210,65 +212,112 @@ def code_frame(
     costs: CostOf = law_costs,
     *,
     importance: Importance | None = None,
-    estimate: bool = True,
 ) -> Coded:
-    """Choose the symbols of a P or B frame and reconstruct it.
+    """Choose the symbols of a P or B frame and reconstruct it: :class:`FrameCoding` in one go."""
+    coding = FrameCoding(codec, current, state, rate, costs, importance=importance)
+    return coding.finish(coding.choose())
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Symbols of a frame; what is not explained here as in :class:`Coded`.
+
+    Attributes:
+        cost: bits by ``writer``, if there is one, and what squared errors of the residual cost.
+        width: of the steps of motion.
+        writer: wrote them.
+    """
+
+    prediction: Prediction
+    symbols: Mapping[str, Tensor]
+    sent: Mapping[str, Tensor]
+    bits: Mapping[str, Tensor]
+    fine: Mapping[str, Tensor]
+    lifts: Mapping[str, Sequence[int]]
+    cost: float
+    width: int
+    writer: SymbolWriter | None
+
+
+class FrameCoding:
+    """A P or B frame while it is coded. Symbols can be chosen in several ways before it is
+    reconstructed from those of one.
 
     Args:
+        codec: codes it.
         current: the picture to code.
         state: after the frame before.
         rate: (B,) rate indices.
         costs: bits of a symbol, for the choice and for ``Coded.bits``.
         importance: of errors; all the same by default.
-        estimate: fill in ``Coded.bits``; an encoder that counts real bytes can do without.
     """
-    network = codec.network
-    kind = FrameKind.B if isinstance(state.reference, Between) else FrameKind.P
-    prior = codec.prior_of(kind)
-    known = state.between if kind is FrameKind.B else state.past
-    symbols: dict[str, Tensor] = {}
-    sent: dict[str, Tensor] = {}
-    bits: dict[str, Tensor] = {}
-    fine: dict[str, Tensor] = {}
-    lifts: dict[str, list[int]] = {}
-    lifting = {plane.name for plane in prior.planes if plane.lifts}
 
-    def choose_planes(latents: LatentsOfPlanes) -> None:
-        for name, given in latents.items():
-            plane = given(symbols) if callable(given) else given
-            whole = plane.values
-            before = known[name]
-            rows, columns = before.shape[-2:]  # the padding beyond is not coded
-            values = whole[..., :rows, :columns]
-            weight = plane.weight * (importance.of(name, values.device) if importance else 1.0)
-            if isinstance(weight, Tensor):
-                weight = weight[..., :rows, :columns]
-            side = prior.side(name, sent, known)
-            mean, chosen, levels, lifts[name] = _choose_in_steps(
-                codec, prior.scale(name), name, values, weight, side, before, costs, name in lifting
-            )
-            with_grad, cost = chosen, costs(name, levels)
-            if values.requires_grad and codec.quantiser == "rdo":
-                with_grad = with_gradient(chosen, values)
-            elif values.requires_grad:
-                with_grad = chosen + (values - values.detach())
-                cost = noise_costs(name, levels) if codec.quantiser == "noise" else cost
-            beyond = (0, whole.shape[-1] - columns, 0, whole.shape[-2] - rows)
-            symbols[name] = F.pad(mean + with_grad, beyond)
-            sent[name], fine[name] = with_grad, levels
-            if estimate:
-                bits[name] = cost(with_grad).sum((1, 2, 3))
+    def __init__(
+        self,
+        codec: PFrameCodec,
+        current: Planes,
+        state: State,
+        rate: Tensor,
+        costs: CostOf = law_costs,
+        *,
+        importance: Importance | None = None,
+    ) -> None:
+        self._codec, self._current, self._state, self._rate = codec, current, state, rate
+        self._costs, self._importance = costs, importance
+        self.kind = FrameKind.B if isinstance(state.reference, Between) else FrameKind.P
+        self._prior = codec.prior_of(self.kind)
+        self._known = state.between if self.kind is FrameKind.B else state.past
+        self._motion = codec.network.motion_latents(current, state.reference, rate)
 
-    choose_planes(network.motion_latents(current, state.reference, rate))
-    prediction = network.predict(state.reference, symbols, rate)
-    choose_planes(network.residual_latents(current, prediction, rate))
-    first = prior.planes[0]
-    rows, columns = known[first.name].shape[-2:]
-    covered = rows * first.stride, columns * first.stride
-    reference = finish(network, state.reference, prediction, symbols, rate, covered)
-    past, between = codec.remember(kind, sent, state.between)
-    after = State(reference, state.past if past is None else past, between)
-    return Coded(after, prediction, symbols, sent, bits, fine, lifts)
+    def choose(self, width: int = 0, writer: SymbolWriter | None = None) -> Choice:
+        """Choose symbols.
+
+        Args:
+            width: of the steps of motion, see :func:`.symbols.step_width`.
+            writer: writes them, and chooses them by what they cost it, as far as rate and
+                distortion are to choose them at all: ``costs`` are for lifts then, and nobody
+                fills in ``Coded.bits``.
+        """
+        choosing = _Choosing(
+            self._codec, self._prior, self._known, self._costs, self._importance, width, writer
+        )
+        choosing.planes(self._motion)
+        network, rate = self._codec.network, self._rate
+        prediction = network.predict(self._state.reference, choosing.symbols, rate)
+        choosing.spent = 0.0  # errors of motion matter by what is left to send
+        choosing.planes(network.residual_latents(self._current, prediction, rate))
+        return Choice(
+            prediction,
+            choosing.symbols,
+            choosing.sent,
+            choosing.bits,
+            choosing.fine,
+            choosing.lifts,
+            choosing.spent + (writer.bits() if writer else 0.0),
+            width,
+            writer,
+        )
+
+    def finish(self, choice: Choice) -> Coded:
+        """Reconstruct it."""
+        state, codec = self._state, self._codec
+        first = self._prior.planes[0]
+        rows, columns = self._known[first.name].shape[-2:]
+        covered = rows * first.stride, columns * first.stride
+        reference = finish(
+            codec.network, state.reference, choice.prediction, choice.symbols, self._rate, covered
+        )
+        past, between = codec.remember(self.kind, choice.sent, state.between)
+        after = State(reference, state.past if past is None else past, between)
+        return Coded(
+            after,
+            choice.prediction,
+            choice.symbols,
+            choice.sent,
+            choice.bits,
+            choice.fine,
+            choice.lifts,
+        )
 
 
 def reconstruct(
@@ -303,55 +352,116 @@ def finish(
     return cast(R, replace(cast(Any, done), picture=picture))
 
 
-def _choose_in_steps(
-    codec: PFrameCodec,
-    scale: ScaleModel,
-    name: str,
-    latents: Tensor,
-    weight: Tensor | float,
-    side: Tensor,
-    before: Tensor,
-    costs: CostOf,
-    lifting: bool,
-) -> tuple[Tensor, Tensor, Tensor, list[int]]:
-    """-> predictions, what is sent (both without gradient), the fine levels it is coded with (with
-    the scale model's gradient), and how far they were lifted in each step.
+class _Choosing:
+    """The symbols of one frame, plane by plane; arguments as of :class:`FrameCoding`.
 
-    ``lifting``: whether they may be. Where a gradient is asked for they are not, so that the scale
-    model learns to do without.
+    Attributes:
+        symbols, sent, bits, fine, lifts: as of :class:`Coded`, of the planes so far.
+        spent: what squared errors cost so far, in bits, where a writer is there.
     """
-    wanted = latents.detach()
 
-    def quantise(left: Tensor, levels: Tensor, part: CodingStep) -> tuple[Tensor, Tensor, int]:
-        if codec.quantiser == "rdo":
-            trade = codec.trade * (part.of(weight) if isinstance(weight, Tensor) else weight)
+    def __init__(
+        self,
+        codec: PFrameCodec,
+        prior: FramePrior,
+        known: Mapping[str, Tensor],
+        costs: CostOf,
+        importance: Importance | None,
+        width: int,
+        writer: SymbolWriter | None,
+    ) -> None:
+        self._codec, self._prior, self._known = codec, prior, known
+        self._costs, self._importance, self._writer = costs, importance, writer
+        self._lifting = {plane.name for plane in prior.planes if plane.lifts}
+        self._width = {plane.name: step_width(width) for plane in prior.planes if plane.scaled}
+        self.symbols: dict[str, Tensor] = {}
+        self.sent: dict[str, Tensor] = {}
+        self.bits: dict[str, Tensor] = {}
+        self.fine: dict[str, Tensor] = {}
+        self.lifts: dict[str, list[int]] = {}
+        self.spent = 0.0
 
-            def cost(levels: Tensor) -> Cost:
-                return costs(name, levels.detach(), part.channels)
+    def planes(self, latents: LatentsOfPlanes) -> None:
+        """Choose the symbols of some more planes."""
+        for name, given in latents.items():
+            plane = given(self.symbols) if callable(given) else given
+            whole, width = plane.values, self._width.get(name, 1.0)
+            rows, columns = self._known[name].shape[-2:]  # the padding beyond is not coded
+            values = whole[..., :rows, :columns] / width
+            weight = plane.weight
+            if self._importance:
+                weight = weight * self._importance.of(name, values.device)
+            if isinstance(weight, Tensor):
+                weight = weight[..., :rows, :columns]
+            mean = self._choose(name, values, weight)
+            chosen, levels = self.sent[name], self.fine[name]
+            cost = self._costs(name, levels)
+            if values.requires_grad and self._codec.quantiser == "rdo":
+                self.sent[name] = with_gradient(chosen, values)
+            elif values.requires_grad:
+                self.sent[name] = chosen + (values - values.detach())
+                cost = noise_costs(name, levels) if self._codec.quantiser == "noise" else cost
+            beyond = (0, whole.shape[-1] - columns, 0, whole.shape[-2] - rows)
+            self.symbols[name] = F.pad((mean + self.sent[name]) * width, beyond)
+            if not self._writer:
+                self.bits[name] = cost(self.sent[name]).sum((1, 2, 3))
 
-            if lifting and not torch.is_grad_enabled():
-                trades = torch.as_tensor(trade).expand_as(left)
-                each = zip(left.split(1), levels.split(1), trades.split(1), strict=True)
-                found = [choose_lift(one, its, part.cells, cost, trade) for one, its, trade in each]
-                symbols, raised, each_lift = zip(*found, strict=True)
-                return torch.cat(symbols), torch.cat(raised), each_lift[0]
-            return choose(left, cost(levels), trade), levels, 0
-        if codec.quantiser == "noise" and latents.requires_grad:
-            return left + torch.rand_like(left) - 0.5, levels, 0
-        # at the lowest scale nothing is sent
-        return left.round() * (index_of(levels) > 0), levels, 0
+    def _choose(self, name: str, latents: Tensor, weight: Tensor | float) -> Tensor:
+        """Fill in what is sent of a plane (without gradient), the fine levels it is coded with
+        (with the scale model's gradient), and how far they were lifted in each step. ->
+        predictions (without gradient).
+        """
+        scale, before = self._prior.scale(name), self._known[name]
+        height, columns = latents.shape[-2:]
+        side = self._prior.side(name, self.sent, self._known)
+        wanted, trade = latents.detach(), self._codec.trade * weight
+        sent = torch.zeros_like(wanted)
+        means, fine = torch.zeros_like(wanted), torch.zeros_like(wanted)
+        self.lifts[name] = []
+        if self._writer:
+            self._writer.begin(name)
+        for number, part in enumerate(scale.steps(height, columns, latents.device)):
+            mean, levels = scale.step(number, before, side, sent, means + sent)
+            left = (part.of(wanted) - mean).clamp(-LARGEST, LARGEST)
+            its = part.of(trade) if isinstance(trade, Tensor) else trade
+            if latents.requires_grad and self._codec.quantiser == "noise":
+                chosen, lift = left + torch.rand_like(left) - 0.5, 0
+            elif self._codec.quantiser == "rdo":
+                chosen, levels, lift = self._by_rate(name, left, levels, part, its)
+            else:  # at the lowest scale nothing is sent
+                chosen, lift = left.round() * (index_of(levels) > 0), 0
+            if self._writer:
+                rdo = self._codec.quantiser == "rdo"
+                chosen = self._writer.step(
+                    number, part, levels, lift, left if rdo else chosen, its if rdo else None
+                )
+                self.spent += float((its * (left - chosen) ** 2 * part.cells).sum())
+            self.lifts[name].append(lift)
+            sent = part.put(sent, chosen)
+            if isinstance(mean, Tensor):
+                means = part.put(means, mean)
+            fine = part.put(fine, levels)
+        self.sent[name], self.fine[name] = sent, fine
+        return means
 
-    sent = torch.zeros_like(wanted)
-    means, fine = torch.zeros_like(wanted), torch.zeros_like(wanted)
-    height, width = latents.shape[-2:]
-    lifts = []
-    for number, part in enumerate(scale.steps(height, width, latents.device)):
-        mean, levels = scale.step(number, before, side, sent, means + sent)
-        left = (part.of(wanted) - mean).clamp(-LARGEST, LARGEST)
-        chosen, levels, lift = quantise(left, levels, part)
-        lifts.append(lift)
-        sent = part.put(sent, chosen)
-        if isinstance(mean, Tensor):
-            means = part.put(means, mean)
-        fine = part.put(fine, levels)
-    return means, sent, fine, lifts
+    def _by_rate(
+        self, name: str, left: Tensor, levels: Tensor, part: CodingStep, trade: Tensor | float
+    ) -> tuple[Tensor, Tensor, int]:
+        """-> symbols of a step by rate and distortion, its levels, lifted, and how far.
+
+        Where a gradient is asked for they are not lifted, so that the scale model learns to do
+        without.
+        """
+
+        def cost(levels: Tensor) -> Cost:
+            return self._costs(name, levels.detach(), part.channels)
+
+        if name in self._lifting and not torch.is_grad_enabled():
+            trades = torch.as_tensor(trade).expand_as(left)
+            each = zip(left.split(1), levels.split(1), trades.split(1), strict=True)
+            found = [choose_lift(one, its, part.cells, cost, trade) for one, its, trade in each]
+            symbols, raised, each_lift = zip(*found, strict=True)
+            return torch.cat(symbols), torch.cat(raised), each_lift[0]
+        if self._writer:
+            return left, levels, 0  # it chooses
+        return choose(left, cost(levels), trade), levels, 0

@@ -1,6 +1,6 @@
 """Symbols to bytes and back: integers only, the same on any machine, with no picture at hand.
 
-payload, sizes, statistics = write(prior, statistics, sent, levels, lifts, past)
+payload, sizes, statistics = write(prior, statistics, sent, levels, lifts, width, past)
 symbols, sent, statistics, lifts = read(prior, statistics, payload, past)
 
 Both give the next frame's statistics beside what they are asked for; those given stay as they were.
@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dvc_codec.container import FrameKind
-from dvc_codec.entropy.mixing import FrameReader, FrameWriter, PlaneCoder, Statistics, Step
+from dvc_codec.entropy.mixing import WIDTHS, FrameReader, FrameWriter, PlaneCoder, Statistics, Step
 from dvc_codec.entropy.prior import FramePrior
 from dvc_codec.entropy.scale import CodingStep, lifted
 from dvc_codec.networks.planes import GRID
+
+# half octaves, as floats that are the same everywhere
+WIDTHS_OF_STEPS = (0.5, 0.70703125, 1.0, 1.4140625, 2.0)
 
 StatisticsOfPlanes = dict[str, Statistics]
 StatisticsOfKinds = Mapping[FrameKind, StatisticsOfPlanes]
@@ -30,6 +33,7 @@ def write(
     sent: Mapping[str, Tensor],
     levels: Mapping[str, Tensor],
     lifts: Mapping[str, Sequence[int]],
+    width: int,
     past: Mapping[str, Tensor],
 ) -> tuple[bytes, dict[str, int], StatisticsOfPlanes]:
     """A frame's payload.
@@ -41,28 +45,107 @@ def write(
             zero.
         levels: the fine levels it is coded with, likewise.
         lifts: how far these were lifted in each step of the planes where they may be.
+        width: of the steps of planes that are scaled, -WIDTHS to WIDTHS.
         past: magnitudes of what the last frame sent, likewise.
 
     Returns:
         The payload, bits by plane, rounded, and the statistics after the frame.
     """
-    writer = FrameWriter()
-    sizes: dict[str, int] = {}
-    after: StatisticsOfPlanes = {}
-    begun = 0
+    writer = SymbolWriter(prior, statistics, past, width)
     for plane in prior.planes:
-        name = plane.name
-        after[name] = statistics[name].copy()
-        coder = PlaneCoder(after[name], _numbers(sent[name]), _numbers(past[name]))
-        fine = _numbers(levels[name])
+        name, given, fine = plane.name, sent[plane.name], levels[plane.name]
+        writer.begin(name, given)
         for number, part in enumerate(prior.scale(name).steps(*fine.shape[-2:])):
-            if plane.lifts:
-                writer.write_lift(lifts[name][number])
-            channels = _channels(part, plane.channels)
-            writer.write(coder, Step(number, channels, part.cells.numpy(), fine[channels]))
-        written = round(writer.bits())
-        sizes[name], begun = written - begun, written
-    return writer.payload(), sizes, after
+            lift = lifts[name][number] if plane.lifts else 0
+            writer.step(number, part, part.of(fine), lift)
+    return writer.end()
+
+
+class SymbolWriter:
+    """Writes a frame's payload plane by plane, in the prior's order, and step by step; and chooses
+    the symbols, where it is not given them, by what the coder that has come so far makes each cost.
+
+    Args:
+        prior, statistics, past, width: as of :func:`write`.
+    """
+
+    def __init__(
+        self,
+        prior: FramePrior,
+        statistics: Mapping[str, Statistics],
+        past: Mapping[str, Tensor],
+        width: int = 0,
+    ) -> None:
+        self._planes, self._statistics, self._past = iter(prior.planes), statistics, past
+        self.width = width
+        self._writer = FrameWriter()
+        self._sizes: dict[str, int] = {}
+        self._after: StatisticsOfPlanes = {}
+        self._written = 0
+
+    def begin(self, name: str, sent: Tensor | None = None) -> None:
+        """The next plane; ``sent``: its symbols (1, C, h, w), if they are not to be chosen."""
+        self._end_plane()
+        self._plane = next(self._planes)
+        assert self._plane.name == name, "planes are written in the prior's order"
+        if self._plane.says:
+            self._writer.write_width(self.width)
+        self._after[name] = self._statistics[name].copy()
+        past = self._past[name]
+        symbols = np.zeros(past.shape[1:], np.float32) if sent is None else _numbers(sent)
+        self._coder = PlaneCoder(self._after[name], symbols, _numbers(past))
+
+    def step(
+        self,
+        number: int,
+        part: CodingStep,
+        levels: Tensor,
+        lift: int,
+        symbols: Tensor | None = None,
+        trade: Tensor | float | None = None,
+    ) -> Tensor:
+        """The plane's next step.
+
+        Args:
+            number: of the step.
+            part: where its symbols are.
+            levels: the fine levels of its channels, (1, m, h, w), lifted so far.
+            symbols: of the step, likewise, or with a ``trade`` what they are to be chosen for, in
+                quantiser steps. None: the plane's are known already.
+            trade: bits that a squared error of one step is worth, one or broadcast against these.
+
+        Returns:
+            The step's symbols, likewise.
+        """
+        if self._plane.lifts:
+            self._writer.write_lift(lift)
+        channels = _channels(part, self._plane.channels)
+        step = Step(number, channels, part.cells.numpy(), _numbers(levels))
+        sent = torch.from_numpy(self._coder.sent[None])
+        if trade is not None and symbols is not None:
+            trades = torch.as_tensor(trade, dtype=torch.float32).expand_as(symbols)
+            chosen = (plane[0].float().contiguous().numpy() for plane in (symbols, trades))
+            step = Step(*step[:4], *chosen)
+        elif symbols is not None:
+            sent.copy_(part.put(sent, symbols))
+        self._writer.write(self._coder, step)
+        return part.of(sent)
+
+    def bits(self) -> float:
+        """Written so far."""
+        return self._writer.bits()
+
+    def end(self) -> tuple[bytes, dict[str, int], StatisticsOfPlanes]:
+        """What :func:`write` returns."""
+        self._end_plane()
+        assert next(self._planes, None) is None, "every plane is written"
+        return self._writer.payload(), self._sizes, self._after
+
+    def _end_plane(self) -> None:
+        if self._after:
+            written = round(self._writer.bits())
+            self._sizes[self._plane.name] = written - self._written
+            self._written = written
 
 
 @torch.no_grad()
@@ -81,8 +164,9 @@ def read(
         past: magnitudes of what the last frame sent, (1, C, h, w) per plane.
 
     Returns:
-        Symbols per plane (1, C, h, w), padded with zeros as the networks' pictures are; what was
-        sent of them; the statistics after the frame; and how far each step's levels were lifted.
+        Symbols per plane (1, C, h, w) in the network's own steps, padded with zeros as its
+        pictures are; what was sent of them; the statistics after the frame; and how far each
+        step's levels were lifted.
 
     Raises:
         DamagedFile: where it is not the payload that a writer of these symbols ends with.
@@ -92,8 +176,10 @@ def read(
     now: dict[str, Tensor] = {}
     lifts: dict[str, list[int]] = {}
     after: StatisticsOfPlanes = {}
+    width = 0
     for plane in prior.planes:
         name = plane.name
+        width = reader.read_width() if plane.says else width
         scale, side, before = prior.scale(name), prior.side(name, now, past), past[name]
         sent = before.new_zeros(before.shape)
         values = before.new_zeros(before.shape) if plane.smooth else sent  # nothing is predicted
@@ -111,9 +197,15 @@ def read(
                 values = part.put(values, part.of(sent) + mean)
         now[name] = sent
         beyond = [-cells * plane.stride % GRID // plane.stride for cells in values.shape[-2:]]
+        values = values * step_width(width) if plane.scaled else values
         found[name] = F.pad(values, (0, beyond[1], 0, beyond[0]))
     reader.end()
     return found, now, after, lifts
+
+
+def step_width(width: int) -> float:
+    """How much wider than the network's own the steps of a plane are that is scaled so."""
+    return WIDTHS_OF_STEPS[width + WIDTHS]
 
 
 def _numbers(plane: Tensor) -> NDArray[np.float32]:

@@ -28,12 +28,16 @@ LARGEST = (1 << 15) - 1  # of |symbol|; a larger latent is clipped by the encode
 ALPHABET = 2 * REACH + 1
 LIFT_SHARE = 65536 * 6 // 256  # a step's lift: most are 0
 LIFT_BITS = 8.0  # what one that is not 0 costs, about
+WIDTHS = 2  # how much wider or narrower a frame's steps of motion can be, in half octaves
+WIDTH_SHARE = 65536 // 4  # most are as usual
 PARENTS = 6
 AHEAD = kernel.BITS // 8  # bytes that a reader is ahead of a writer
 USUAL = 4  # observations that the law is worth in `Statistics.lengths`
 LONGEST = 255  # observations that a stored counter has seen, at most
 # what is stored of them: the fourth root of two apart, about
 SEEN = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, LONGEST)
+
+NOTHING = np.empty((0, 0, 0), np.float32)
 
 Integers = NDArray[np.int64]
 
@@ -192,19 +196,24 @@ class Step(NamedTuple):
         channels: its channels, (m,) int64.
         cells: (h, w) bool.
         levels: fine levels of its channels, (m, h, w).
+        wanted, trades: where the writer is to choose symbols, what they stand for in quantiser
+            steps, and the bits that a squared error of one step is worth, (m, h, w).
     """
 
     number: int
     channels: Integers
     cells: NDArray[np.bool_]
     levels: NDArray[np.float32]
+    wanted: NDArray[np.float32] = NOTHING
+    trades: NDArray[np.float32] = NOTHING
 
 
 class PlaneCoder:
     """One plane of one frame while its steps are coded: its symbols, and what is known around.
 
     Attributes:
-        sent: symbols (C, h, w) float32: all of them where they are written, filled where read.
+        sent: symbols (C, h, w) float32: all of them where they are written, filled where they are
+            read or chosen.
     """
 
     def __init__(
@@ -233,6 +242,8 @@ class PlaneCoder:
             step.cells,
             step.levels,
             self.sent,
+            step.wanted,
+            step.trades,
             self._magnitudes,
             self._past,
             self._totals,
@@ -258,11 +269,22 @@ class FrameWriter:
 
     def write_lift(self, lift: int) -> None:
         """How far a step's levels were lifted, 0 to LIFTS."""
-        if int(self._coder[kernel.POSITION]) + kernel.ROOM > len(self._data):
-            self._data = np.concatenate((self._data, np.empty_like(self._data)))
+        self._make_room()
         kernel.code_bit(True, self._coder, self._data, LIFT_SHARE, int(lift > 0))
         for k in range(1, min(lift + 1, LIFTS) if lift else 0):
             kernel.code_bit(True, self._coder, self._data, kernel.HALF, int(lift > k))
+
+    def write_width(self, width: int) -> None:
+        """How wide a frame's steps of motion are, -WIDTHS to WIDTHS."""
+        self._make_room()
+        kernel.code_bit(True, self._coder, self._data, WIDTH_SHARE, int(width != 0))
+        if width:
+            kernel.code_bit(True, self._coder, self._data, kernel.HALF, int(width < 0))
+            kernel.code_bit(True, self._coder, self._data, kernel.HALF, int(abs(width) > 1))
+
+    def _make_room(self) -> None:
+        if int(self._coder[kernel.POSITION]) + kernel.ROOM > len(self._data):
+            self._data = np.concatenate((self._data, np.empty_like(self._data)))
 
     def bits(self) -> float:
         """Written so far."""
@@ -296,6 +318,13 @@ class FrameReader:
         while lift < LIFTS and kernel.code_bit(False, self._coder, self._data, kernel.HALF, 0):
             lift += 1
         return lift
+
+    def read_width(self) -> int:
+        """What :meth:`FrameWriter.write_width` wrote."""
+        if not kernel.code_bit(False, self._coder, self._data, WIDTH_SHARE, 0):
+            return 0
+        sign, more = (kernel.code_bit(False, self._coder, self._data, kernel.HALF, 0) for _ in "sm")
+        return (-1 if sign else 1) * (2 if more else 1)
 
     def end(self) -> None:
         """Raises DamagedFile where the payload is not the one that a writer of these symbols ends

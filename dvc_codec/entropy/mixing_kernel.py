@@ -142,6 +142,60 @@ def _learned(kept: np.uint32, p: int, bit: int, rates: Integers) -> int:
 
 
 @compiled
+def _mixed(
+    at: Integers,
+    expected: int,
+    seen: Integers,
+    counters: Counters,
+    weights: Integers,
+    sets: Integers,
+    stretch: Integers,
+) -> tuple[int, int]:
+    """What either mixer makes of the counters at these places; ``seen``: filled with its inputs."""
+    for i in range(CONTEXTS):
+        counter = np.int64(counters[at[i]])
+        seen[i] = stretch[counter >> 16] if counter % COUNTS else expected
+    seen[CONTEXTS] = expected
+    first, second = weights[sets[0]], weights[sets[1]]
+    one = two = 0
+    for i in range(INPUTS):
+        one += first[i] * seen[i]
+        two += second[i] * seen[i]
+    return _clipped(one >> 16), _clipped(two >> 16)
+
+
+@compiled
+def _chosen(
+    latent: float,
+    rounded: int,
+    trade: float,
+    going_on: NDArray[np.float64],
+    ending: NDArray[np.float64],
+) -> int:
+    """The cheapest of a magnitude, one less, and zero, under trade * error^2 + bits.
+
+    Args:
+        going_on, ending: bits of going on and of ending, of each bin.
+    """
+    best, best_cost = 0, trade * latent * latent + ending[0]
+    for option in range(max(rounded - 1, 1), rounded + 1):
+        bits = 1.0  # its sign
+        for k in range(min(option, BINS - 1)):
+            bits += going_on[k]
+        if option >= REACH:
+            excess, exponent = option - REACH + 1, 0
+            while (excess >> (exponent + 1)) > 0:
+                exponent += 1
+            bits += (REACH - BINS + 1) * going_on[BINS - 1] + 2 * exponent + 1
+        else:
+            bits += max(option - BINS + 1, 0) * going_on[BINS - 1] + ending[min(option, BINS - 1)]
+        cost = trade * (latent - option) ** 2 + bits
+        if cost < best_cost:
+            best, best_cost = option, cost
+    return best
+
+
+@compiled
 def code_step(
     encoding: bool,
     coder: Integers,
@@ -151,6 +205,8 @@ def code_step(
     cells: NDArray[np.bool_],
     levels: Floats,
     sent: Floats,
+    wanted: Floats,
+    trades: Floats,
     magnitudes: NDArray[np.int16],
     past: NDArray[np.int16],
     totals: Integers,
@@ -171,7 +227,9 @@ def code_step(
         number: of the step.
         channels, cells: of the step, (m,) and (h, w).
         levels: fine levels, (m, h, w).
-        sent: symbols (C, h, w), read or filled.
+        sent: symbols (C, h, w), read, or filled where they are decoded or chosen.
+        wanted, trades: where symbols are chosen while encoding, latents and the bits of a squared
+            error, (m, h, w); else nothing in them.
         magnitudes, past: of this frame (filled) and the last, (h + 2, w + 2, C), a border of zeros.
         totals: of magnitudes in each cell of this frame's earlier steps (changed) and of the last
             frame, (2, h + 2, w + 2).
@@ -194,6 +252,9 @@ def code_step(
     at = np.zeros(CONTEXTS, np.int64)
     seen = np.zeros(INPUTS, np.int64)
     seen[CONTEXTS + 1] = CONSTANT
+    sets = np.empty((BINS, 2), np.int64)
+    choosing = wanted.size > 0
+    going_on, ending = np.empty(BINS), np.empty(BINS)
     for y in range(1, height + 1):
         for x in range(1, width + 1):
             if not cells[y - 1, x - 1]:
@@ -249,27 +310,42 @@ def code_step(
                     more = np.empty(2 * len(data) + ROOM, np.uint8)
                     more[: len(data)] = data
                     data = more
-                value = int(sent[c, y - 1, x - 1]) if encoding else 0
-                wanted = abs(value)
-                found = 0
                 busy = 0 if near + here == 0 else (1 if near + here < 4 else 2)
+                for bin_ in range(BINS):
+                    sets[bin_, 0] = (bin_ * STEPS + number) * 3 + busy
+                    sets[bin_, 1] = SETS + (bin_ * 9 + quarter) * 8 + few_near
+                if choosing and abs(wanted[k, y - 1, x - 1]) > 0.5:
+                    latent = abs(wanted[k, y - 1, x - 1])
+                    rounded = int(latent + 0.5)
+                    for bin_ in range(min(rounded + 1, BINS)):
+                        for i in range(CONTEXTS):
+                            at[i] = starts[i] + bin_ * sizes[i] + base[i]
+                        one, two = _mixed(
+                            at,
+                            law[min(bin_, 1), fine],
+                            seen,
+                            counters,
+                            weights,
+                            sets[bin_],
+                            stretch,
+                        )
+                        share = squash[((one + two) >> 1) + END] / 65536
+                        going_on[bin_], ending[bin_] = -np.log2(share), -np.log2(1 - share)
+                    found = _chosen(latent, rounded, trades[k, y - 1, x - 1], going_on, ending)
+                    sent[c, y - 1, x - 1] = found if wanted[k, y - 1, x - 1] > 0 else -found
+                value = int(sent[c, y - 1, x - 1]) if encoding else 0
+                magnitude = abs(value)
+                found = 0
                 while found < REACH:
                     bin_ = min(found, BINS - 1)
-                    first = weights[(bin_ * STEPS + number) * 3 + busy]
-                    second = weights[SETS + (bin_ * 9 + quarter) * 8 + few_near]
-                    expected = law[min(bin_, 1), fine]
                     for i in range(CONTEXTS):
                         at[i] = starts[i] + bin_ * sizes[i] + base[i]
-                        counter = np.int64(counters[at[i]])
-                        seen[i] = stretch[counter >> 16] if counter % COUNTS else expected
-                    seen[CONTEXTS] = expected
-                    one = two = 0
-                    for i in range(INPUTS):
-                        one += first[i] * seen[i]
-                        two += second[i] * seen[i]
-                    one, two = _clipped(one >> 16), _clipped(two >> 16)
+                    first, second = weights[sets[bin_, 0]], weights[sets[bin_, 1]]
+                    one, two = _mixed(
+                        at, law[min(bin_, 1), fine], seen, counters, weights, sets[bin_], stretch
+                    )
                     p = squash[((one + two) >> 1) + END]
-                    bit = code_bit(encoding, coder, data, p, 1 if wanted > found else 0)
+                    bit = code_bit(encoding, coder, data, p, 1 if magnitude > found else 0)
                     wrong_one = ((bit << 16) - squash[one + END]) * RATE
                     wrong_two = ((bit << 16) - squash[two + END]) * RATE
                     for i in range(INPUTS):
@@ -281,7 +357,7 @@ def code_step(
                         break
                     found += 1
                 if found == REACH:
-                    found += _escape(encoding, coder, data, wanted - REACH + 1) - 1
+                    found += _escape(encoding, coder, data, magnitude - REACH + 1) - 1
                 if found > 0:
                     negative = _code_sign(
                         encoding,

@@ -27,7 +27,8 @@ class Plane:
     """``stride``: luma pixels per symbol; ``side``: channels of side information; ``parents``: what
     the coder's contexts of each channel look at, see :func:`parents`; ``smooth``: predicted from
     neighbours; ``frequencies``: of each channel, where low ones are to be coded first; ``lifts``:
-    whether every step says how far its levels are lifted.
+    whether every step says how far its levels are lifted; ``scaled``: whether a frame says how
+    wide the plane's quantiser steps are; ``says``: whether it does so right before this plane.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Plane:
     smooth: bool = False
     frequencies: tuple[int, ...] = ()
     lifts: bool = False
+    scaled: bool = False
+    says: bool = False
 
     def statistics(self) -> Statistics:
         """Fresh ones."""
@@ -225,8 +228,8 @@ def _motion_planes(name: str) -> tuple[Plane, Plane]:
     detail = tuple(tuple(number[p] for p in parents(4, 2)[c]) for c in others)
     frequencies = tuple(_frequencies(4, 2)[c] for c in others)
     return (
-        Plane(name, 2, 16, 1, tuple(parents(1, 2)), smooth=True),
-        Plane(name + DETAIL, len(others), 16, 3, detail, frequencies=frequencies),
+        Plane(name, 2, 16, 1, tuple(parents(1, 2)), smooth=True, scaled=True, says=name == MOTION),
+        Plane(name + DETAIL, len(others), 16, 3, detail, frequencies=frequencies, scaled=True),
     )
 
 

@@ -97,7 +97,7 @@ class MotionSearch:
             # of the mean of two, the second is to make good what the first one fetched wrong
             second = self._find(future, 2 * self.luma - earlier, mirrored(flow))
             mean = (earlier + _fetched(future, second.flow)) / 2
-            back.append((second, WEIGHT_OF_TWO * self.weight(mean)))
+            back[:] = [(second, WEIGHT_OF_TWO * self.weight(mean))]
             return Latents(second.means, back[0][1])
 
         def detail_back(symbols: Symbols) -> Latents:

@@ -173,7 +173,9 @@ def train_filter(
     return module.ema, module.gain()
 
 
-def add_arguments(parser: argparse.ArgumentParser, folder: Path, steps: int) -> None:
+def add_arguments(
+    parser: argparse.ArgumentParser, folder: Path, steps: int, learning_rate: float
+) -> None:
     """What the commands that train a filter have in common; their own defaults."""
     parser.add_argument("--out", type=Path, required=True, help=".safetensors, both together")
     parser.add_argument("--name", help="of the model; by default the file's")
@@ -183,6 +185,12 @@ def add_arguments(parser: argparse.ArgumentParser, folder: Path, steps: int) -> 
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=192, help="of crops; MS-SSIM needs 192 or more")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--learning-rate",
+        type=float,
+        default=learning_rate,
+        help="at first; a filter that is there already loses less to a lower one than %(default)g",
+    )
 
 
 def held_out_of(pictures: int) -> int:

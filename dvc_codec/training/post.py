@@ -176,6 +176,7 @@ def train(
     batch: int = 8,
     size: int = 192,
     seed: int = 1,
+    learning_rate: float = LEARNING_RATE,
     resume: bool = False,
 ) -> tuple[PostFilter, float]:
     """-> the trained post-filter for this network, and its gain in dB over clips held out.
@@ -200,7 +201,7 @@ def train(
         held_out(unseen),
         folder,
         steps=steps,
-        learning_rate=LEARNING_RATE,
+        learning_rate=learning_rate,
         resume=resume,
     )
 
@@ -213,7 +214,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--bank", type=Path, nargs="+", required=True, help="coded clips")
     parser.add_argument("--weights", type=Path, required=True, help="that it is for")
     parser.add_argument("--channels", type=int, default=CHANNELS, help="where there is none yet")
-    add_arguments(parser, Path("runs/post"), 8000)
+    add_arguments(parser, Path("runs/post"), 8000, LEARNING_RATE)
     given = parser.parse_args(arguments)
     check_out(given.out)
     model = load_model(given.weights)
@@ -230,6 +231,7 @@ def main(arguments: list[str] | None = None) -> None:
         batch=given.batch,
         size=given.size,
         seed=given.seed,
+        learning_rate=given.learning_rate,
         resume=given.resume,
     )
     unseen = held_out_of(len(clips))

@@ -102,6 +102,7 @@ def train(
     batch: int = 8,
     size: int = 192,
     seed: int = 1,
+    learning_rate: float = LEARNING_RATE,
     resume: bool = False,
 ) -> tuple[StillFilter, float]:
     """-> the trained filter, and its gain in dB over stills held out. ``folder`` gets the log and
@@ -127,7 +128,7 @@ def train(
         checks,
         folder,
         steps=steps,
-        learning_rate=LEARNING_RATE,
+        learning_rate=learning_rate,
         resume=resume,
     )
 
@@ -140,7 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="clips that the stills are of")
     parser.add_argument("--bank", type=Path, required=True, help="coded stills, by intra_bank")
     parser.add_argument("--weights", type=Path, required=True, help="that the filter is for")
-    add_arguments(parser, Path("runs/stills"), 4500)
+    add_arguments(parser, Path("runs/stills"), 4500, LEARNING_RATE)
     given = parser.parse_args(arguments)
     check_out(given.out)
     model = load_model(given.weights)
@@ -156,6 +157,7 @@ def main(arguments: list[str] | None = None) -> None:
         batch=given.batch,
         size=given.size,
         seed=given.seed,
+        learning_rate=given.learning_rate,
         resume=given.resume,
     )
     unseen = held_out_of(len(bank.rates))
