@@ -214,13 +214,12 @@ class FrameEncoder:
                 begun = best.width
                 while abs(best.width + way) <= WIDTHS:
                     other = at(best.width + way)
-                    if other.cost >= best.cost:
+                    if not other.better(best):
                         break
                     best = other
                 if best.width != begun:
                     break
             self._width = best.width
-            print("width", coding.kind, best.width)
         return best
 
 

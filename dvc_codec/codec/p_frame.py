@@ -34,6 +34,7 @@ from dvc_codec.networks.reference import Between
 from dvc_codec.networks.still_filter import StillFilter
 
 NEVER = 1e9  # bits of what cannot be sent
+INHERITED = 0.15, 1.0  # of what errors are worth to the encoder: at least, at most
 
 
 class Cost(Protocol):
@@ -223,7 +224,8 @@ class Choice:
     """Symbols of a frame; what is not explained here as in :class:`Coded`.
 
     Attributes:
-        cost: bits by ``writer``, if there is one, and what squared errors of the residual cost.
+        size: bits, where there is a writer.
+        errors: what squared errors of the residual are worth, in bits, likewise.
         width: of the steps of motion.
         writer: wrote them.
     """
@@ -234,9 +236,19 @@ class Choice:
     bits: Mapping[str, Tensor]
     fine: Mapping[str, Tensor]
     lifts: Mapping[str, Sequence[int]]
-    cost: float
+    size: float
+    errors: float
     width: int
     writer: SymbolWriter | None
+
+    def better(self, other: "Choice") -> bool:
+        """Whether this one is cheaper, be its errors what frames after it inherit or what they
+        make good anyway.
+        """
+        return all(
+            self.size + share * self.errors < other.size + share * other.errors
+            for share in INHERITED
+        )
 
 
 class FrameCoding:
@@ -293,7 +305,8 @@ class FrameCoding:
             choosing.bits,
             choosing.fine,
             choosing.lifts,
-            choosing.spent + (writer.bits() if writer else 0.0),
+            writer.bits() if writer else 0.0,
+            choosing.spent,
             width,
             writer,
         )

@@ -38,6 +38,7 @@ def kept(clips: Iterable[CodedClip], folder: Path) -> Iterator[CodedClip]:
         arrays: dict[str, Any] = {"size": np.array(clip.size)}
         for at, frame in enumerate(clip.frames):
             arrays[f"{at}/kind"] = np.array(frame.kind)
+            arrays[f"{at}/width"] = np.array(frame.width)
             for name, sent in frame.sent.items():
                 arrays[f"{at}/sent/{name}"] = sent.round().to(torch.int16).numpy()
                 arrays[f"{at}/levels/{name}"] = frame.levels[name].round().to(torch.int16).numpy()
@@ -80,6 +81,7 @@ def read_clip(path: Path) -> CodedClip:
                     {name: torch.from_numpy(plane).float() for name, plane in sent.items()},
                     {name: torch.from_numpy(plane).float() for name, plane in levels.items()},
                     {name: steps.tolist() for name, steps in lifts.items()},
+                    int(arrays[f"{len(frames)}/width"]),
                 )
             )
     except (OSError, ValueError, KeyError, BadZipFile) as error:
