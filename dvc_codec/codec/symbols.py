@@ -1,6 +1,6 @@
 """Symbols to bytes and back: integers only, the same on any machine, with no picture at hand.
 
-payload, sizes, statistics = write(prior, statistics, sent, levels, lifts, width, past)
+payload, sizes, statistics = write(prior, statistics, sent, levels, lifts, past, width)
 symbols, sent, statistics, lifts = read(prior, statistics, payload, past)
 
 Both give the next frame's statistics beside what they are asked for; those given stay as they were.
@@ -33,8 +33,8 @@ def write(
     sent: Mapping[str, Tensor],
     levels: Mapping[str, Tensor],
     lifts: Mapping[str, Sequence[int]],
-    width: int,
     past: Mapping[str, Tensor],
+    width: int = 0,
 ) -> tuple[bytes, dict[str, int], StatisticsOfPlanes]:
     """A frame's payload.
 
@@ -45,8 +45,8 @@ def write(
             zero.
         levels: the fine levels it is coded with, likewise.
         lifts: how far these were lifted in each step of the planes where they may be.
-        width: of the steps of planes that are scaled, -WIDTHS to WIDTHS.
         past: magnitudes of what the last frame sent, likewise.
+        width: of the steps of planes that are scaled, -WIDTHS to WIDTHS.
 
     Returns:
         The payload, bits by plane, rounded, and the statistics after the frame.

@@ -118,7 +118,7 @@ class Statistics:
         """Of nothing: the law alone."""
         sizes = context_sizes(len(parents))
         count = BINS * sizes[:CONTEXTS].sum() + sizes[CONTEXTS:].sum()
-        sets = kernel.SETS + kernel.OTHER_SETS + STEPS
+        sets = kernel.SHARED_SETS + BINS * len(parents) + STEPS
         weights = np.full((sets, INPUTS), 65536 // (CONTEXTS + 1), np.int64)
         weights[:, -1] = 0
         weights[-STEPS:] = 65536 // 3

@@ -31,9 +31,11 @@ INPUTS = CONTEXTS + 2  # and the law, and a constant
 CONSTANT = 64
 END = 3071  # of the logistic domain, in 1/256
 LEVELS, FINE = 34, 16  # as in entropy.law
-SETS = BINS * STEPS * 3  # of weights of the first mixer; then of the second, then of signs
+SETS = BINS * STEPS * 3  # of weights of the first mixer; then of the second
 OTHER_SETS = BINS * 9 * 8
+SHARED_SETS = SETS + OTHER_SETS  # then of the third, BINS times the channels, and of signs, STEPS
 RATE, RATE_SHIFT = 24, 22  # of the mixers
+MIXERS = 3
 
 
 @compiled
@@ -150,18 +152,19 @@ def _mixed(
     weights: Integers,
     sets: Integers,
     stretch: Integers,
-) -> tuple[int, int]:
-    """What either mixer makes of the counters at these places; ``seen``: filled with its inputs."""
+) -> tuple[int, int, int]:
+    """What each mixer makes of the counters at these places; ``seen``: filled with its inputs."""
     for i in range(CONTEXTS):
         counter = np.int64(counters[at[i]])
         seen[i] = stretch[counter >> 16] if counter % COUNTS else expected
     seen[CONTEXTS] = expected
-    first, second = weights[sets[0]], weights[sets[1]]
-    one = two = 0
+    first, second, third = weights[sets[0]], weights[sets[1]], weights[sets[2]]
+    one = two = three = 0
     for i in range(INPUTS):
         one += first[i] * seen[i]
         two += second[i] * seen[i]
-    return _clipped(one >> 16), _clipped(two >> 16)
+        three += third[i] * seen[i]
+    return _clipped(one >> 16), _clipped(two >> 16), _clipped(three >> 16)
 
 
 @compiled
@@ -252,7 +255,7 @@ def code_step(
     at = np.zeros(CONTEXTS, np.int64)
     seen = np.zeros(INPUTS, np.int64)
     seen[CONTEXTS + 1] = CONSTANT
-    sets = np.empty((BINS, 2), np.int64)
+    sets = np.empty((BINS, MIXERS), np.int64)
     choosing = wanted.size > 0
     going_on, ending = np.empty(BINS), np.empty(BINS)
     for y in range(1, height + 1):
@@ -314,13 +317,14 @@ def code_step(
                 for bin_ in range(BINS):
                     sets[bin_, 0] = (bin_ * STEPS + number) * 3 + busy
                     sets[bin_, 1] = SETS + (bin_ * 9 + quarter) * 8 + few_near
+                    sets[bin_, 2] = SHARED_SETS + bin_ * len(parents) + c
                 if choosing and abs(wanted[k, y - 1, x - 1]) > 0.5:
                     latent = abs(wanted[k, y - 1, x - 1])
                     rounded = int(latent + 0.5)
                     for bin_ in range(min(rounded + 1, BINS)):
                         for i in range(CONTEXTS):
                             at[i] = starts[i] + bin_ * sizes[i] + base[i]
-                        one, two = _mixed(
+                        one, two, three = _mixed(
                             at,
                             law[min(bin_, 1), fine],
                             seen,
@@ -329,7 +333,7 @@ def code_step(
                             sets[bin_],
                             stretch,
                         )
-                        share = squash[((one + two) >> 1) + END] / 65536
+                        share = squash[(one + two + three) // MIXERS + END] / 65536
                         going_on[bin_], ending[bin_] = -np.log2(share), -np.log2(1 - share)
                     found = _chosen(latent, rounded, trades[k, y - 1, x - 1], going_on, ending)
                     sent[c, y - 1, x - 1] = found if wanted[k, y - 1, x - 1] > 0 else -found
@@ -341,16 +345,19 @@ def code_step(
                     for i in range(CONTEXTS):
                         at[i] = starts[i] + bin_ * sizes[i] + base[i]
                     first, second = weights[sets[bin_, 0]], weights[sets[bin_, 1]]
-                    one, two = _mixed(
+                    third = weights[sets[bin_, 2]]
+                    one, two, three = _mixed(
                         at, law[min(bin_, 1), fine], seen, counters, weights, sets[bin_], stretch
                     )
-                    p = squash[((one + two) >> 1) + END]
+                    p = squash[(one + two + three) // MIXERS + END]
                     bit = code_bit(encoding, coder, data, p, 1 if magnitude > found else 0)
                     wrong_one = ((bit << 16) - squash[one + END]) * RATE
                     wrong_two = ((bit << 16) - squash[two + END]) * RATE
+                    wrong_three = ((bit << 16) - squash[three + END]) * RATE
                     for i in range(INPUTS):
                         first[i] += (seen[i] * wrong_one + (1 << (RATE_SHIFT - 1))) >> RATE_SHIFT
                         second[i] += (seen[i] * wrong_two + (1 << (RATE_SHIFT - 1))) >> RATE_SHIFT
+                        third[i] += (seen[i] * wrong_three + (1 << (RATE_SHIFT - 1))) >> RATE_SHIFT
                     for i in range(CONTEXTS):
                         counters[at[i]] = _learned(counters[at[i]], p, bit, rates)
                     if bit == 0:
@@ -373,7 +380,7 @@ def code_step(
                         parents,
                         counters[starts[CONTEXTS] :],
                         sizes[CONTEXTS:],
-                        weights[SETS + OTHER_SETS + number],
+                        weights[SHARED_SETS + BINS * len(parents) + number],
                         stretch,
                         squash,
                         rates,

@@ -86,7 +86,7 @@ def learn(codec: PFrameCodec, clips: Iterable[CodedClip]) -> StatisticsOfKinds:
         for frame in clip.frames:
             kind = frame.kind
             prior, before = codec.prior_of(kind), memory.statistics(kind)
-            _, _, after = write(prior, before, *frame[1:], memory.past(kind))
+            _, _, after = write(prior, before, *frame[1:4], memory.past(kind), frame.width)
             memory.add(kind, frame.sent, after)
         known = {kind: memory.statistics(kind) for kind in known}
     return known

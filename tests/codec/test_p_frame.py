@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from torch import Tensor
 from dvc_codec.codec import symbols
 from dvc_codec.codec.p_frame import (
     NEVER,
+    Choice,
     Coded,
+    FrameCoding,
     PFrameCodec,
     Quantiser,
     State,
@@ -455,3 +458,77 @@ def test_a_damaged_payload_reads_as_something_or_is_damaged(codec: PFrameCodec) 
             result = reconstruct(codec.network, frame.before.reference, read, RATE, SIZE)
         assert bool(result.picture.luma.isfinite().all())
     assert 0 < damaged < len(examples)
+
+
+def test_the_writer_chooses_cheaper_symbols_than_costs_do(codec: PFrameCodec) -> None:
+    """Of the same frame, once the coder has learned from some; errors and real bits together."""
+    pictures = clip(4)
+    *_, last = encode(codec, pictures)
+    state, statistics = last.before, last.statistics
+    with torch.no_grad():
+        coding = FrameCoding(codec, pictures[-1], state, RATE, learned_costs(statistics))
+        writer = symbols.SymbolWriter(codec.prior, statistics, state.past)
+        ours = coding.choose(0, writer)
+        theirs = coding.choose()
+        again = symbols.SymbolWriter(codec.prior, statistics, state.past)
+        for plane in codec.prior.planes:
+            name, scale = plane.name, codec.prior.scale(plane.name)
+            again.begin(name, theirs.sent[name])
+            for number, part in enumerate(scale.steps(*theirs.fine[name].shape[-2:])):
+                lift = theirs.lifts[name][number]
+                again.step(number, part, part.of(theirs.fine[name]), lift)
+    payload, _, after = writer.end()
+    read, sent, learned, lifts = read_frame(codec, statistics, payload, state.past)
+    for name, chosen in ours.sent.items():
+        assert torch.equal(sent[name], chosen), name
+        assert torch.equal(read[name], ours.symbols[name]), name
+    assert lifts == ours.lifts
+    assert_same(after, learned)
+    assert ours.errors > 0 and ours.size == writer.bits()
+
+    def cost(choice: Choice, bits: float) -> float:
+        with torch.no_grad():
+            d = distortion(coding.finish(choice).state.reference.picture, pictures[-1])
+        return 1.4 * 1024 * float(d) * pictures[-1].luma.numel() + bits
+
+    assert ours.size != again.bits()
+    assert cost(ours, ours.size) < 1.005 * cost(theirs, again.bits())
+
+
+@pytest.mark.parametrize("width", [-2, -1, 1, 2])
+def test_steps_of_motion_can_be_wider(codec: PFrameCodec, width: int) -> None:
+    """Motion that is read is what was chosen, on a grid as much wider; wide ones cost fewer bits
+    and say less.
+    """
+    shown = panned_texture(size=(128, 64), frames=2, shift=(1.3, -0.8))
+    first, second = (to_planes(picture) for picture in shown)
+    state, statistics = codec.start(first), codec.prior.statistics()
+    with torch.no_grad():
+        coding = FrameCoding(codec, second, state, RATE, learned_costs(statistics))
+        writers = [symbols.SymbolWriter(codec.prior, statistics, state.past, w) for w in (0, width)]
+        usual, other = (coding.choose(w.width, w) for w in writers)
+    payload, sizes, _ = writers[1].end()
+    read, *_ = read_frame(codec, statistics, payload, state.past)
+    for name in ("motion", "motion_detail", "luma", "chroma"):
+        assert torch.equal(read[name], other.symbols[name]), name
+    steps = other.symbols["motion"] / symbols.step_width(width)
+    torch.testing.assert_close(steps, steps.round(), atol=1e-6, rtol=0)
+    assert symbols.step_width(width) == pytest.approx(2 ** (width / 2), rel=1e-3)
+    before = writers[0].end()[1]
+    assert (sizes["motion"] < before["motion"]) == (width > 0)
+    with torch.no_grad():
+        flows = [coding.finish(choice).state.reference.flow for choice in (usual, other)]
+    assert not torch.equal(*flows)
+    torch.testing.assert_close(*flows, atol=0.3, rtol=0)
+
+
+def test_other_steps_are_better_only_where_that_does_not_hang_on_what_errors_count() -> None:
+    def choice(size: float, errors: float) -> Choice:
+        return Choice(*6 * (cast(Any, None),), size, errors, 0, None)
+
+    usual = choice(1000.0, 4000.0)
+    assert choice(990.0, 3990.0).better(usual)
+    assert choice(1010.0, 3900.0).better(usual)  # where even a little of the errors counts
+    assert not choice(1020.0, 3900.0).better(usual)  # only where much of them counts
+    assert not choice(990.0, 4020.0).better(usual)  # only where little does
+    assert not usual.better(usual)

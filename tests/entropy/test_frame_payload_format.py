@@ -17,7 +17,14 @@ from torch import Tensor
 
 from dvc_codec.codec import symbols
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
-from dvc_codec.codec.p_frame import Coded, PFrameCodec, State, code_frame, learned_costs
+from dvc_codec.codec.p_frame import (
+    Coded,
+    FrameCoding,
+    PFrameCodec,
+    State,
+    code_frame,
+    learned_costs,
+)
 from dvc_codec.codec.pictures import to_planes
 from dvc_codec.container import FrameKind, group_order
 from dvc_codec.errors import DamagedFile
@@ -49,6 +56,7 @@ NEIGHBOURS = [
     BESIDE,
 ]
 EVEN = 32768
+WIDTHS = {-2: 0.5, -1: 181 / 256, 0: 1.0, 1: 181 / 128, 2: 2.0}
 SEEN = [0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 255]
 FEW = [1, 2, 3, 5, 8, 13, 21]  # where classes from 1 on begin
 MANY = [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 48, 64, 96]
@@ -114,6 +122,12 @@ class BitDecoder:
             return 0
         return 1 + self.ones(5)
 
+    def width(self) -> int:
+        if not self.bit(16384):
+            return 0
+        sign = -1 if self.bit() else 1
+        return sign * (2 if self.bit() else 1)
+
     def ones(self, most: int) -> int:
         """How many come before a 0, which is not there after so many."""
         count = 0
@@ -135,7 +149,7 @@ class Learned:
     def __init__(
         self, channels: int, counters: NDArray[np.int16], weights: list[list[int]]
     ) -> None:
-        c = channels
+        self.channels = c = channels
         sizes = [680, 34 * c, 2720, 2880, 4080, 2176, 64 * c, 64 * c, 48 * c, 4096, 2720, 64 * c]
         self.first: list[list[int]] = [[], [], []]  # counters of each bin, by context
         at = 0
@@ -188,7 +202,7 @@ class Learned:
             counters = [at + value for at, value in zip(self.first[b], values, strict=True)]
             inputs = [*(self.says(at, law) for at in counters), law, 64]
             ys = [self.mixed(row, inputs) for row in rows]
-            p = squash(sum(ys) // 2)
+            p = squash(sum(ys) // 3)
             bit = coder.bit(p)
             for row, y in zip(rows, ys, strict=True):
                 self.learn(bit, row, inputs, y)
@@ -201,9 +215,10 @@ class Learned:
         """1 is negative."""
         counters = [at + value for at, value in zip(self.signs, values, strict=True)]
         inputs = [self.says(at, 0) for at in counters]
-        y = self.mixed(261 + step, inputs)
+        row = 261 + 3 * self.channels + step
+        y = self.mixed(row, inputs)
         bit = coder.bit(squash(y))
-        self.learn(bit, 261 + step, inputs, y)
+        self.learn(bit, row, inputs, y)
         self.count(bit, counters, EVEN)
         return bit
 
@@ -309,7 +324,12 @@ class PlaneReader:
         ]
         busy = 0 if near + here == 0 else 1 if near + here < 4 else 2
         rows = [
-            [3 * (5 * b + step) + busy, 45 + 8 * (9 * b + quarter) + few(near)] for b in range(3)
+            [
+                3 * (5 * b + step) + busy,
+                45 + 8 * (9 * b + quarter) + few(near),
+                261 + len(self.parents) * b + c,
+            ]
+            for b in range(3)
         ]
         return self.learned.magnitude(coder, level, values, rows)
 
@@ -453,6 +473,7 @@ class Parser:
         self.learned: dict[str, Learned] = {}
         self.past: dict[str, Integers] = {}
         self.lifts: list[int] = []  # that were not 0
+        self.widths: list[int] = []
         for name in names:
             stride, _, transforms, start, end = PLANES[name]
             for layer in {layer for step in layers_of(name) for layer in step}:
@@ -533,12 +554,14 @@ class Parser:
         first, last = [side, logarithm(active)], [logarithm(own), logarithm(known)]
         return 0 * own, self.levels(name, step, formula, first, last)
 
-    def frame(self, payload: bytes) -> dict[str, Integers]:
+    def frame(self, payload: bytes) -> dict[str, NDArray[Any]]:
         """Values of every plane."""
         coder = BitDecoder(payload)
         now: dict[str, Integers] = {}
-        result: dict[str, Integers] = {}
+        result: dict[str, NDArray[Any]] = {}
         for name in self.names:
+            if name == "motion":
+                self.widths.append(coder.width())
             side, values = self.side(name, now), np.zeros_like(self.past[name])
             reader = PlaneReader(name, self.learned[name], self.past[name])
             for step, (channels, cells) in enumerate(steps_of(name, *values.shape[1:])):
@@ -552,6 +575,8 @@ class Parser:
                 here = predicted[:, cells] + reader.found[channels][:, cells]
                 values.reshape(len(values), -1)[at] = here
             now[name], result[name] = np.abs(reader.found), values
+            if name.startswith("motion"):
+                result[name] = values * WIDTHS[self.widths[-1]]
         assert coder.whole() == payload, "damaged"
         self.past = now
         return result
@@ -578,11 +603,14 @@ def trained_a_little(codec: PFrameCodec) -> PFrameCodec:
 
 
 class Chosen(NamedTuple):
-    """A frame that the codec chose the symbols of, and what it knew of those before."""
+    """A frame that the codec chose the symbols of, what it knew of those before, and how wide its
+    steps of motion are.
+    """
 
     kind: FrameKind
     coded: Coded
     past: Mapping[str, Tensor]
+    width: int = 0
 
     def sent(self) -> Tensor:
         return torch.cat([plane.flatten() for plane in self.coded.sent.values()])
@@ -605,12 +633,13 @@ def are_read(
         for kind in kinds
     }
     statistics = {kind: codec.prior_of(kind).statistics() for kind in kinds}
-    for kind, coded, past in frames:
+    for kind, coded, past, width in frames:
         prior = codec.prior_of(kind)
         payload, _, statistics[kind] = symbols.write(
-            prior, statistics[kind], coded.sent, coded.fine, coded.lifts, past
+            prior, statistics[kind], coded.sent, coded.fine, coded.lifts, past, width
         )
         read = parsers[kind].frame(payload)
+        assert parsers[kind].widths[-1] == width
         assert list(read) == [plane.name for plane in prior.planes]
         for name, plane in read.items():
             rows, columns = plane.shape[1:]
@@ -648,14 +677,15 @@ def test_a_decoder_from_the_specification_reads_every_symbol(what: str) -> None:
     shown, size, rate = video(what, 4)
     pictures = [to_planes(p) for p in shown]
     state, statistics = codec.start(pictures[0], size), codec.prior.statistics()
-    frames = []
-    for picture in pictures[1:]:
+    frames: list[Chosen] = []
+    for width, picture in zip((0, -1, 2), pictures[1:], strict=True):
         with torch.no_grad():
-            coded = code_frame(codec, picture, state, rate, learned_costs(statistics))
+            coding = FrameCoding(codec, picture, state, rate, learned_costs(statistics))
+            coded = coding.finish(coding.choose(width))
         _, _, statistics = symbols.write(
-            codec.prior, statistics, coded.sent, coded.fine, coded.lifts, state.past
+            codec.prior, statistics, coded.sent, coded.fine, coded.lifts, state.past, width
         )
-        frames.append(Chosen(FrameKind.P, coded, state.past))
+        frames.append(Chosen(FrameKind.P, coded, state.past, width))
         state = coded.state
     parser = are_read(codec, frames, *upwards(size))[FrameKind.P]
     if what.startswith("trained"):
@@ -681,22 +711,26 @@ def test_it_reads_every_symbol_of_b_frames_too(what: str) -> None:
     pictures, known = PictureMemory(codec), SymbolMemory(codec)
     pictures.begin(shown[0])
     known.begin(*size)
-    frames = []
+    frames: list[Chosen] = []
     for place in group_order(len(shown), 4)[1:]:
         kind = FrameKind.P if place.future is None else FrameKind.B
         prior, statistics, past = codec.prior_of(kind), known.statistics(kind), known.past(kind)
         with torch.no_grad():
-            coded = code_frame(
+            coding = FrameCoding(
                 codec,
                 shown[place.number],
                 State(pictures.of(place), known.past(FrameKind.P), known.past(FrameKind.B)),
                 rate,
                 learned_costs(statistics),
             )
-        _, _, after = symbols.write(prior, statistics, coded.sent, coded.fine, coded.lifts, past)
+            width = (-2, 1, 0)[len(frames) % 3]
+            coded = coding.finish(coding.choose(width))
+        _, _, after = symbols.write(
+            prior, statistics, coded.sent, coded.fine, coded.lifts, past, width
+        )
         known.add(kind, coded.sent, after)
         pictures.add(place, coded.state.reference)
-        frames.append(Chosen(kind, coded, past))
+        frames.append(Chosen(kind, coded, past, width))
     are_read(codec, frames, *upwards(size))
     if what.startswith("trained"):
         are_read(codec, frames, *upwards(size))
@@ -722,7 +756,7 @@ def test_the_largest_symbols_are_read() -> None:
     what no training leaves.
     """
     codec = PFrameCodec()
-    _, coded, past = small_frame(codec)
+    _, coded, past, _ = small_frame(codec)
     torch.manual_seed(2)
     codec.prior.get_buffer("counters_chroma").random_(-(2**15), 2**15)
     codec.prior.get_buffer("weights_chroma").mul_(5)
@@ -741,7 +775,7 @@ def test_the_largest_symbols_are_read() -> None:
 
 def test_more_bytes_than_were_written_are_damage() -> None:
     codec = PFrameCodec()
-    _, coded, past = small_frame(codec)
+    _, coded, past, _ = small_frame(codec)
     start = codec.prior.statistics()
     payload, _, _ = symbols.write(codec.prior, start, coded.sent, coded.fine, coded.lifts, past)
     weights = {name: tensor.numpy() for name, tensor in codec.prior.state_dict().items()}
@@ -755,7 +789,7 @@ def test_more_bytes_than_were_written_are_damage() -> None:
 
 def test_a_frame_of_zeros_is_no_bytes() -> None:
     codec = PFrameCodec()
-    _, coded, past = small_frame(codec)
+    _, coded, past, _ = small_frame(codec)
     sent = {name: torch.zeros_like(plane) for name, plane in coded.sent.items()}
     lifts = {name: [0] * len(each) for name, each in coded.lifts.items()}
     start = codec.prior.statistics()

@@ -342,3 +342,71 @@ def test_tables_are_what_they_were() -> None:
         "rates": "d375b5bb413cae63",
     }
     assert len(mixing.SEEN) == 16
+
+
+@pytest.mark.parametrize("latent", [0.3, 0.6, -0.9, 1.4, -1.6, 2.5, 4.4, -11.7, 14.2])
+@pytest.mark.parametrize("trade", [0.5, 2.0, 8.0, 30.0])
+def test_the_cheapest_symbol_is_chosen_by_what_the_coder_makes_it_cost(
+    latent: float, trade: float
+) -> None:
+    """A group of frames has taught it; options are those of the vectorised choice."""
+    statistics = Statistics.fresh(PARENTS)
+    levels, past = np.full((8, 20, 20), 290, "f"), np.zeros((8, 20, 20), "f")
+    for seed in range(10):
+        written(statistics, sent_with(levels, seed), levels, past)
+    levels, past = levels[:, :1, :2].copy(), past[:, :1, :2].copy()
+
+    def coded(symbols: Floats, wanted: Floats = mixing.NOTHING) -> tuple[float, Floats]:
+        writer, plane = FrameWriter(), PlaneCoder(statistics.copy(), symbols, past)
+        for step in steps(levels):
+            trades = np.full_like(wanted, trade)
+            writer.write(plane, step._replace(wanted=wanted, trades=trades))
+        return writer.bits(), plane.sent
+
+    wanted = np.zeros_like(levels)
+    wanted[7, 0, 1] = latent  # the last one
+    bits, chosen = coded(np.zeros_like(levels), wanted)
+    found = {}
+    rounded = np.floor(abs(latent) + 0.5)
+    for magnitude in {0.0, rounded, max(rounded - 1, 0)}:
+        symbols = np.zeros_like(levels)
+        symbols[7, 0, 1] = np.sign(latent) * magnitude
+        found[symbols[7, 0, 1]] = coded(symbols)[0] + trade * (latent - symbols[7, 0, 1]) ** 2
+    assert not chosen[:7].any() and not chosen[..., 0].any()
+    ours = found[chosen[7, 0, 1]]
+    assert ours < min(found.values()) + 0.2  # what bits teach before the next is left out
+    assert bits == pytest.approx(ours - trade * (latent - chosen[7, 0, 1]) ** 2)
+
+
+def test_symbols_that_were_chosen_are_read() -> None:
+    random = np.random.default_rng(3)
+    levels = random.integers(0, FINE * (LEVELS - 1), (8, 6, 7)).astype("f")
+    past = sent_with(levels, 1)
+    wanted = random.normal(0, 3, levels.shape).astype("f")
+    chosen = {}
+    for trade in (0.0, 1.0, 1e9):
+        ours, theirs = Statistics.fresh(PARENTS), Statistics.fresh(PARENTS)
+        writer, plane = FrameWriter(), PlaneCoder(ours, np.zeros_like(levels), past)
+        for step in steps(levels):
+            trades = np.full_like(wanted, trade)
+            writer.write(plane, step._replace(wanted=wanted, trades=trades))
+        chosen[trade] = plane.sent
+        np.testing.assert_array_equal(read(theirs, writer.payload(), levels, past), plane.sent)
+        np.testing.assert_array_equal(ours.counters, theirs.counters)
+    sent = levels >= FINE / 2
+    assert not chosen[0.0].any()
+    np.testing.assert_array_equal(chosen[1e9][sent], np.round(wanted)[sent])
+    assert not chosen[1e9][~sent].any()
+    assert 0 < np.abs(chosen[1.0]).sum() < np.abs(chosen[1e9]).sum()
+
+
+def test_widths_are_read_and_the_usual_one_costs_next_to_nothing() -> None:
+    writer = FrameWriter()
+    widths = [0, 1, -2, 2, -1, 0]
+    for width in widths:
+        writer.write_width(width)
+    reader = FrameReader(writer.payload())
+    assert [reader.read_width() for _ in widths] == widths
+    writer = FrameWriter()
+    writer.write_width(0)
+    assert writer.bits() < 0.5 and writer.payload() == b""
