@@ -469,12 +469,12 @@ class _Choosing:
         def cost(levels: Tensor) -> Cost:
             return self._costs(name, levels.detach(), part.channels)
 
+        lift = 0
         if name in self._lifting and not torch.is_grad_enabled():
             trades = torch.as_tensor(trade).expand_as(left)
             each = zip(left.split(1), levels.split(1), trades.split(1), strict=True)
             found = [choose_lift(one, its, part.cells, cost, trade) for one, its, trade in each]
-            symbols, raised, each_lift = zip(*found, strict=True)
-            return torch.cat(symbols), torch.cat(raised), each_lift[0]
+            levels, lift = torch.cat([raised for raised, _ in found]), found[0][1]
         if self._writer:
-            return left, levels, 0  # it chooses
-        return choose(left, cost(levels), trade), levels, 0
+            return left, levels, lift  # it chooses
+        return choose(left, cost(levels), trade), levels, lift

@@ -56,8 +56,8 @@ def choose_lift(
     cells: Tensor,
     cost_at: Callable[[Tensor], Cost],
     trade: Tensor | float,
-) -> tuple[Tensor, Tensor, int]:
-    """:func:`choose`, together with how far the levels are lifted.
+) -> tuple[Tensor, int]:
+    """How far levels are to be lifted, where :func:`choose` is to choose symbols then.
 
     Args:
         latents: (B, C, h, w), in quantiser steps.
@@ -67,25 +67,24 @@ def choose_lift(
         trade: as there.
 
     Returns:
-        Symbols, the lifted levels, and the lift, one for all.
+        The lifted levels, and the lift, one for all.
     """
-    chosen = choose(latents, cost_at(levels), trade)
     likely = ((latents.abs() > LIKELY) & cells).sum()
     if likely < UNEXPECTED * (mean_of(levels) * cells).sum() + UNEXPECTED_CELLS:
-        return chosen, levels, 0
+        return levels, 0
 
-    def total(symbols: Tensor, levels: Tensor) -> float:
-        costs = cost_at(levels)(symbols, None) + trade * (latents - symbols) ** 2
-        return float((costs * cells).sum())
+    def total(levels: Tensor) -> float:
+        cost = cost_at(levels)
+        symbols = choose(latents, cost, trade)
+        return float(((cost(symbols, None) + trade * (latents - symbols) ** 2) * cells).sum())
 
-    best, found = total(chosen, levels), (chosen, levels, 0)
+    best, found = total(levels), (levels, 0)
     for lift in range(1, LIFTS + 1):
         raised = lifted(levels, lift)
-        chosen = choose(latents, cost_at(raised), trade)
-        costs = total(chosen, raised) + LIFT_BITS
+        costs = total(raised) + LIFT_BITS
         if costs < best:
-            best, found = costs, (chosen, raised, lift)
-        elif lift > found[2] + 1:
+            best, found = costs, (raised, lift)
+        elif lift > found[1] + 1:
             break  # past the minimum
     return found
 

@@ -1,6 +1,5 @@
 """The encoder's choice between what is near and what is cheap."""
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -83,14 +82,14 @@ def total(latents: Tensor, symbols: Tensor, levels: Tensor, trade: float) -> flo
 def test_levels_are_lifted_where_far_more_is_there_than_they_expect() -> None:
     latents = torch.randn(1, 8, 16, 16, generator=torch.Generator().manual_seed(2))
     levels = torch.randint(0, 4 * FINE, latents.shape).float()  # almost nothing
-    symbols, raised, lift = choose_lift(latents, levels, EVERYWHERE, law, 8.66)
+    raised, lift = choose_lift(latents, levels, EVERYWHERE, law, 8.66)
     assert lift > 0
     assert torch.equal(raised, lifted(levels, lift))
     costs = [
         total(latents, choose(latents, law(lifted(levels, n)), 8.66), lifted(levels, n), 8.66)
         for n in range(LIFTS + 1)
     ]
-    assert total(latents, symbols, raised, 8.66) == pytest.approx(min(costs))
+    assert costs[lift] == min(costs)
     assert min(costs) < 0.9 * costs[0]
 
 
@@ -99,10 +98,9 @@ def test_levels_that_are_right_stay() -> None:
     latents[:, :, 3:6, 3:6] = 2.0
     levels = torch.zeros_like(latents)
     levels[:, :, 3:6, 3:6] = 24.0 * FINE
-    symbols, raised, lift = choose_lift(latents, levels, EVERYWHERE, law, 8.66)
+    raised, lift = choose_lift(latents, levels, EVERYWHERE, law, 8.66)
     assert lift == 0
     assert raised is levels
-    assert torch.equal(symbols, latents)
 
 
 def test_cells_of_other_steps_lift_nothing() -> None:
@@ -110,5 +108,5 @@ def test_cells_of_other_steps_lift_nothing() -> None:
     latents[..., ::2] = 3.0
     cells = EVERYWHERE.clone()
     cells[:, ::2] = False
-    assert choose_lift(latents, torch.zeros_like(latents), cells, law, 8.66)[2] == 0
-    assert choose_lift(latents, torch.zeros_like(latents), ~cells, law, 8.66)[2] > 0
+    assert choose_lift(latents, torch.zeros_like(latents), cells, law, 8.66)[1] == 0
+    assert choose_lift(latents, torch.zeros_like(latents), ~cells, law, 8.66)[1] > 0
