@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dvc_codec.codec.p_frame import learned_costs
+from dvc_codec.codec.costs import learned_costs
 from dvc_codec.entropy.mixing import Statistics
 from dvc_codec.entropy.prior import FramePrior, Symbols
 from dvc_codec.entropy.scale import lifted

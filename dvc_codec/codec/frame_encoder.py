@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from dvc_codec.codec import symbols
+from dvc_codec.codec.costs import learned_costs
 from dvc_codec.codec.importance import Errors, of_frame, rate_of_frame
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
 from dvc_codec.codec.model import Model
-from dvc_codec.codec.p_frame import Choice, FrameCoding, State, learned_costs
+from dvc_codec.codec.p_frame import Choice, FrameCoding, State
 from dvc_codec.codec.pictures import displayed, hash_of, to_picture, to_planes, without_displayed
 from dvc_codec.codec.stills import refine
 from dvc_codec.codec.temporal_filter import Neighbour, filtered

@@ -9,49 +9,25 @@ Symbols become bytes, and bytes symbols, in :mod:`dvc_codec.codec.symbols`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, cast
+from typing import Any, cast
 
-import numpy as np
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dvc_codec.codec.choosing import Choosing, Quantiser
+from dvc_codec.codec.costs import CostOf, law_costs
 from dvc_codec.codec.importance import Importance
-from dvc_codec.codec.symbols import SymbolWriter, step_width
+from dvc_codec.codec.symbols import SymbolWriter
 from dvc_codec.container.records import FrameKind
-from dvc_codec.entropy.law import LEVELS, bits_of_zero_and_slope
-from dvc_codec.entropy.mixing import ALPHABET, LARGEST, Statistics, escape_bits
-from dvc_codec.entropy.mixing_kernel import REACH
 from dvc_codec.entropy.prior import BFramePrior, FramePrior, PFramePrior
-from dvc_codec.entropy.quantise import choose, choose_lift, with_gradient
-from dvc_codec.entropy.scale import CodingStep, index_of
 from dvc_codec.errors import WrongVersion
-from dvc_codec.networks.interface import LatentsOfPlanes, Network, P, Prediction, R
+from dvc_codec.networks.interface import Network, P, Prediction, R
 from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.planes import Planes, repeat_border
 from dvc_codec.networks.rate import TRADE
 from dvc_codec.networks.reference import Between
 from dvc_codec.networks.still_filter import StillFilter
 
-NEVER = 1e9  # bits of what cannot be sent
 INHERITED = 0.15, 1.0  # of what errors are worth to the encoder: at least, at most
-
-
-class Cost(Protocol):
-    """Bits of symbols: of a whole plane, or of some cells (n,) of the flattened plane."""
-
-    def __call__(self, symbols: Tensor, cells: Tensor | None = None) -> Tensor: ...
-
-
-class CostOf(Protocol):
-    """The costs of a plane's symbols that are coded with these fine levels; ``channels``: which of
-    the plane's they are of, None: all.
-    """
-
-    def __call__(self, plane: str, fine: Tensor, channels: Tensor | None = None) -> Cost: ...
-
-
-Quantiser = Literal["rdo", "round", "noise"]
 
 
 class PFrameCodec(nn.Module):
@@ -152,59 +128,6 @@ class Coded:
     lifts: Mapping[str, Sequence[int]]
 
 
-def law_costs(plane: str, fine: Tensor, channels: Tensor | None = None) -> Cost:
-    """Costs under the law itself: what training uses."""
-
-    def cost(symbols: Tensor, cells: Tensor | None = None) -> Tensor:
-        zero, slope = bits_of_zero_and_slope(fine if cells is None else fine.flatten()[cells])
-        return zero + slope * symbols.abs()
-
-    return cost
-
-
-def noise_costs(plane: str, fine: Tensor, channels: Tensor | None = None) -> Cost:
-    """Costs of symbols with uniform noise: the law's probabilities, linear between integers.
-
-    That is the law's histogram seen through the noise. Bits that are linear between integers would
-    call 1.2 bits the least that an idle symbol can cost, and teach every level that.
-    """
-
-    def cost(symbols: Tensor, cells: Tensor | None = None) -> Tensor:
-        zero, slope = bits_of_zero_and_slope(fine if cells is None else fine.flatten()[cells])
-        whole = symbols.detach().abs().floor()
-        part = symbols.abs() - whole
-        return zero + slope * whole - torch.log2(1 - part * (1 - torch.exp2(-slope)))
-
-    return cost
-
-
-def learned_costs(statistics: Mapping[str, Statistics]) -> CostOf:
-    """Costs by what was learned so far of a channel and a scale index: what the encoder uses."""
-    lengths = {name: torch.from_numpy(s.lengths()).reshape(-1) for name, s in statistics.items()}
-    escapes = torch.from_numpy(escape_bits(np.arange(REACH + 1024, dtype=np.float32)))
-    every = {name: torch.arange(len(s.parents)) for name, s in statistics.items()}
-
-    def of(plane: str, fine: Tensor, channels: Tensor | None = None) -> Cost:
-        index = index_of(fine)
-        table = lengths[plane]
-        numbers = every[plane] if channels is None else channels
-        area = fine[0, 0].numel()
-
-        def cost(symbols: Tensor, cells: Tensor | None = None) -> Tensor:
-            if cells is None:
-                here, mine = index, numbers.view(1, -1, 1, 1)
-            else:
-                here, mine = index.flatten()[cells], numbers[(cells // area) % len(numbers)]
-            row = (mine * LEVELS + here) * ALPHABET + REACH
-            magnitudes = symbols.abs().long().clamp(max=len(escapes) - 1)
-            bits = table[row + symbols.clamp(-REACH, REACH).long()] + escapes[magnitudes]
-            return torch.where(here == 0, symbols.abs() * NEVER, bits)
-
-        return cost
-
-    return of
-
-
 def code_frame(
     codec: PFrameCodec,
     current: Planes,
@@ -290,11 +213,19 @@ class FrameCoding:
                 distortion are to choose them at all: ``costs`` are for lifts then, and nobody
                 fills in ``Coded.bits``.
         """
-        choosing = _Choosing(
-            self._codec, self._prior, self._known, self._costs, self._importance, width, writer
+        codec = self._codec
+        choosing = Choosing(
+            codec.quantiser,
+            codec.trade,
+            self._prior,
+            self._known,
+            self._costs,
+            self._importance,
+            width,
+            writer,
         )
         choosing.planes(self._motion)
-        network, rate = self._codec.network, self._rate
+        network, rate = codec.network, self._rate
         prediction = network.predict(self._state.reference, choosing.symbols, rate)
         choosing.spent = 0.0  # errors of motion matter by what is left to send
         choosing.planes(network.residual_latents(self._current, prediction, rate))
@@ -363,118 +294,3 @@ def finish(
     done = network.finish(reference, prediction, symbols, rate)
     picture = repeat_border(done.picture, *covered)
     return cast(R, replace(cast(Any, done), picture=picture))
-
-
-class _Choosing:
-    """The symbols of one frame, plane by plane; arguments as of :class:`FrameCoding`.
-
-    Attributes:
-        symbols, sent, bits, fine, lifts: as of :class:`Coded`, of the planes so far.
-        spent: what squared errors cost so far, in bits, where a writer is there.
-    """
-
-    def __init__(
-        self,
-        codec: PFrameCodec,
-        prior: FramePrior,
-        known: Mapping[str, Tensor],
-        costs: CostOf,
-        importance: Importance | None,
-        width: int,
-        writer: SymbolWriter | None,
-    ) -> None:
-        self._codec, self._prior, self._known = codec, prior, known
-        self._costs, self._importance, self._writer = costs, importance, writer
-        self._lifting = {plane.name for plane in prior.planes if plane.lifts}
-        self._width = {plane.name: step_width(width) for plane in prior.planes if plane.scaled}
-        self.symbols: dict[str, Tensor] = {}
-        self.sent: dict[str, Tensor] = {}
-        self.bits: dict[str, Tensor] = {}
-        self.fine: dict[str, Tensor] = {}
-        self.lifts: dict[str, list[int]] = {}
-        self.spent = 0.0
-
-    def planes(self, latents: LatentsOfPlanes) -> None:
-        """Choose the symbols of some more planes."""
-        for name, given in latents.items():
-            plane = given(self.symbols) if callable(given) else given
-            whole, width = plane.values, self._width.get(name, 1.0)
-            rows, columns = self._known[name].shape[-2:]  # the padding beyond is not coded
-            values = whole[..., :rows, :columns] / width
-            weight = plane.weight
-            if self._importance:
-                weight = weight * self._importance.of(name, values.device)
-            if isinstance(weight, Tensor):
-                weight = weight[..., :rows, :columns]
-            mean = self._choose(name, values, weight)
-            chosen, levels = self.sent[name], self.fine[name]
-            cost = self._costs(name, levels)
-            if values.requires_grad and self._codec.quantiser == "rdo":
-                self.sent[name] = with_gradient(chosen, values)
-            elif values.requires_grad:
-                self.sent[name] = chosen + (values - values.detach())
-                cost = noise_costs(name, levels) if self._codec.quantiser == "noise" else cost
-            beyond = (0, whole.shape[-1] - columns, 0, whole.shape[-2] - rows)
-            self.symbols[name] = F.pad((mean + self.sent[name]) * width, beyond)
-            if not self._writer:
-                self.bits[name] = cost(self.sent[name]).sum((1, 2, 3))
-
-    def _choose(self, name: str, latents: Tensor, weight: Tensor | float) -> Tensor:
-        """Fill in what is sent of a plane (without gradient), the fine levels it is coded with
-        (with the scale model's gradient), and how far they were lifted in each step. ->
-        predictions (without gradient).
-        """
-        scale, before = self._prior.scale(name), self._known[name]
-        height, columns = latents.shape[-2:]
-        side = self._prior.side(name, self.sent, self._known)
-        wanted, trade = latents.detach(), self._codec.trade * weight
-        sent = torch.zeros_like(wanted)
-        means, fine = torch.zeros_like(wanted), torch.zeros_like(wanted)
-        self.lifts[name] = []
-        if self._writer:
-            self._writer.begin(name)
-        for number, part in enumerate(scale.steps(height, columns, latents.device)):
-            mean, levels = scale.step(number, before, side, sent, means + sent)
-            left = (part.of(wanted) - mean).clamp(-LARGEST, LARGEST)
-            its = part.of(trade) if isinstance(trade, Tensor) else trade
-            if latents.requires_grad and self._codec.quantiser == "noise":
-                chosen, lift = left + torch.rand_like(left) - 0.5, 0
-            elif self._codec.quantiser == "rdo":
-                chosen, levels, lift = self._by_rate(name, left, levels, part, its)
-            else:  # at the lowest scale nothing is sent
-                chosen, lift = left.round() * (index_of(levels) > 0), 0
-            if self._writer:
-                rdo = self._codec.quantiser == "rdo"
-                chosen = self._writer.step(
-                    number, part, levels, lift, left if rdo else chosen, its if rdo else None
-                )
-                self.spent += float((its * (left - chosen) ** 2 * part.cells).sum())
-            self.lifts[name].append(lift)
-            sent = part.put(sent, chosen)
-            if isinstance(mean, Tensor):
-                means = part.put(means, mean)
-            fine = part.put(fine, levels)
-        self.sent[name], self.fine[name] = sent, fine
-        return means
-
-    def _by_rate(
-        self, name: str, left: Tensor, levels: Tensor, part: CodingStep, trade: Tensor | float
-    ) -> tuple[Tensor, Tensor, int]:
-        """-> symbols of a step by rate and distortion, its levels, lifted, and how far.
-
-        Where a gradient is asked for they are not lifted, so that the scale model learns to do
-        without.
-        """
-
-        def cost(levels: Tensor) -> Cost:
-            return self._costs(name, levels.detach(), part.channels)
-
-        lift = 0
-        if name in self._lifting and not torch.is_grad_enabled():
-            trades = torch.as_tensor(trade).expand_as(left)
-            each = zip(left.split(1), levels.split(1), trades.split(1), strict=True)
-            found = [choose_lift(one, its, part.cells, cost, trade) for one, its, trade in each]
-            levels, lift = torch.cat([raised for raised, _ in found]), found[0][1]
-        if self._writer:
-            return left, levels, lift  # it chooses
-        return choose(left, cost(levels), trade), levels, lift

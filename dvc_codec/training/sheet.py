@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dvc_codec.codec.p_frame import code_frame, law_costs
+from dvc_codec.codec.costs import law_costs
+from dvc_codec.codec.p_frame import code_frame
 from dvc_codec.networks.planes import Planes
 from dvc_codec.training.replay import Taken, select
 from dvc_codec.video.colours import flow_wheel

@@ -6,15 +6,9 @@ import torch
 from torch import Tensor
 
 from dvc_codec.codec import symbols
+from dvc_codec.codec.costs import learned_costs
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
-from dvc_codec.codec.p_frame import (
-    Coded,
-    PFrameCodec,
-    State,
-    code_frame,
-    learned_costs,
-    reconstruct,
-)
+from dvc_codec.codec.p_frame import Coded, PFrameCodec, State, code_frame, reconstruct
 from dvc_codec.codec.pictures import to_planes
 from dvc_codec.codec.registry import build
 from dvc_codec.container import FrameKind, Place, group_order

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from dvc_codec.codec import symbols
 from dvc_codec.codec.block_bits import BLOCK, block_bits
+from dvc_codec.codec.costs import learned_costs
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
-from dvc_codec.codec.p_frame import Coded, PFrameCodec, State, code_frame, learned_costs
+from dvc_codec.codec.p_frame import Coded, PFrameCodec, State, code_frame
 from dvc_codec.codec.pictures import to_planes
 from dvc_codec.container import FrameKind, group_order
 from dvc_codec.networks.planes import Planes

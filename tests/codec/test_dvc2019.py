@@ -9,18 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from dvc_codec.codec.choosing import Quantiser
+from dvc_codec.codec.costs import law_costs, learned_costs, noise_costs
 from dvc_codec.codec.model import load_model, save_model
-from dvc_codec.codec.p_frame import (
-    Coded,
-    PFrameCodec,
-    Quantiser,
-    State,
-    code_frame,
-    law_costs,
-    learned_costs,
-    noise_costs,
-    reconstruct,
-)
+from dvc_codec.codec.p_frame import Coded, PFrameCodec, State, code_frame, reconstruct
 from dvc_codec.codec.pictures import to_planes
 from dvc_codec.codec.registry import build, describe
 from dvc_codec.codec.symbols import read, write

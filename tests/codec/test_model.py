@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dvc_codec.codec import symbols
+from dvc_codec.codec.costs import learned_costs
 from dvc_codec.codec.model import load_model, save_model, untrained_model
-from dvc_codec.codec.p_frame import PFrameCodec, code_frame, learned_costs
+from dvc_codec.codec.p_frame import PFrameCodec, code_frame
 from dvc_codec.codec.pictures import to_planes
 from dvc_codec.codec.registry import build, describe
 from dvc_codec.entropy.mixing import Statistics

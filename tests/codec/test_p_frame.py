@@ -10,17 +10,15 @@ import torch
 from torch import Tensor
 
 from dvc_codec.codec import symbols
+from dvc_codec.codec.choosing import Quantiser
+from dvc_codec.codec.costs import NEVER, law_costs, learned_costs
 from dvc_codec.codec.p_frame import (
-    NEVER,
     Choice,
     Coded,
     FrameCoding,
     PFrameCodec,
-    Quantiser,
     State,
     code_frame,
-    law_costs,
-    learned_costs,
     reconstruct,
 )
 from dvc_codec.codec.pictures import to_planes

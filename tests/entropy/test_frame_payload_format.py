@@ -16,15 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dvc_codec.codec import symbols
+from dvc_codec.codec.costs import learned_costs
 from dvc_codec.codec.memory import PictureMemory, SymbolMemory
-from dvc_codec.codec.p_frame import (
-    Coded,
-    FrameCoding,
-    PFrameCodec,
-    State,
-    code_frame,
-    learned_costs,
-)
+from dvc_codec.codec.p_frame import Coded, FrameCoding, PFrameCodec, State, code_frame
 from dvc_codec.codec.pictures import to_planes
 from dvc_codec.container import FrameKind, group_order
 from dvc_codec.errors import DamagedFile

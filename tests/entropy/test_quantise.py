@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from dvc_codec.codec.p_frame import law_costs
+from dvc_codec.codec.costs import law_costs
 from dvc_codec.entropy.law import FINE
 from dvc_codec.entropy.quantise import Cost, choose, choose_lift, with_gradient
 from dvc_codec.entropy.scale import LIFTS, lifted

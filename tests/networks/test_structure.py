@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dvc_codec.codec.p_frame import PFrameCodec, code_frame, law_costs, reconstruct
+from dvc_codec.codec.costs import law_costs
+from dvc_codec.codec.p_frame import PFrameCodec, code_frame, reconstruct
 from dvc_codec.codec.pictures import to_planes
 from dvc_codec.codec.registry import build
 from dvc_codec.networks.structure import MS_SSIM_UNIT, StructuralWeights
