@@ -25,7 +25,7 @@ from dvc_codec.networks.config import Metric
 from dvc_codec.networks.rate import ENCODER_TRADE
 
 # dvc_codec/weights/<name>.safetensors
-SHIPPED: Mapping[Metric, str] = {"mse": "dvc-13", "ms-ssim": "dvc-13-ms-ssim"}
+SHIPPED: Mapping[Metric, str] = {"mse": "dvc-14", "ms-ssim": "dvc-14-ms-ssim"}
 # One entry, as safetensors writes several in an order that differs from time to time, and with it
 # the SHA-256
 METADATA = "dvc_codec"
