@@ -26,7 +26,7 @@ from dvc_codec.container import FrameKind, FrameRecord, Gop, Header, StreamEntry
 from dvc_codec.container.chunks import chunk
 from dvc_codec.container.frames import gop_body
 from dvc_codec.container.header import header_bytes
-from dvc_codec.entropy.mixing import FrameWriter, PlaneCoder, Step
+from dvc_codec.entropy.mixing import WIDTHS, FrameWriter, PlaneCoder, Step
 from dvc_codec.entropy.mixing_kernel import FINE, LARGEST_EXPONENT, REACH
 from dvc_codec.entropy.scale import LIFTS
 from dvc_codec.intra import get
@@ -117,6 +117,10 @@ class _Forger:
 
     def __init__(self) -> None:
         self.writer = FrameWriter()
+
+    def read_width(self) -> int:
+        self.writer.write_width(WIDTHS)
+        return WIDTHS
 
     def read_lift(self) -> int:
         self.writer.write_lift(LIFTS)

@@ -39,7 +39,9 @@ def test_b_frames_have_the_planes_of_p_frames_and_a_second_motion() -> None:
     assert all(ours[plane.name] == plane for plane in p.planes)
     for name in OWN[:2]:
         back = ours[name.replace("motion", "motion_back")]
-        assert back == replace(ours[name], name=back.name)
+        assert back == replace(ours[name], name=back.name, says=False)
+    assert [plane.name for plane in b.planes if plane.says] == ["motion"]
+    assert [plane.name for plane in b.planes if plane.scaled] == [*OWN[:2], *BACK]
     shapes = {name: tuple(p.shape[1:]) for name, p in b.nothing(1, HEIGHT, WIDTH).items()}
     assert shapes["motion_back"] == (2, 3, 5) and shapes["motion_back_detail"] == (30, 3, 5)
 
