@@ -84,7 +84,7 @@ def read_clip(path: Path) -> CodedClip:
                     int(arrays[f"{len(frames)}/width"]),
                 )
             )
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise DamagedFile(f"{path}: not symbols of a clip") from error
     return CodedClip((height, width), frames)
 

@@ -19,7 +19,7 @@ from dvc_codec.networks.rate import ENCODER_TRADE, lambda_at
 from dvc_codec.training.checkpoints import misfit, network_of, read, read_weights
 from dvc_codec.training.clips import load_some
 from dvc_codec.training.logs import data_hash
-from dvc_codec.training.statistics import begin_with, learn
+from dvc_codec.training.statistics import begin_with, code, learn
 from dvc_codec.training.validation import cases_of_videos, measure_bytes
 
 TRAINED_FOR: Mapping[Metric, str] = {
@@ -67,7 +67,7 @@ def export(codec: PFrameCodec, clips: Tensor, out: Path, name: str) -> bytes:
     """Bake, learn (where there are clips), save. -> SHA-256 of the file."""
     codec.bake()
     if len(clips):
-        begin_with(codec, learn(codec, clips))
+        begin_with(codec, learn(codec, code(codec, clips)))
     return save_model(codec, out, name)
 
 

@@ -199,7 +199,7 @@ def test_the_command_changes_statistics_alone_and_files_are_smaller(
     shown = panned_texture(size=(96, 80), frames=9, shift=(-1.0, 1.5), seed=9)
     source = write_video(tmp_path / "in.y4m", shown)
     (plain, psnr), (less, same_psnr) = (coded(source, model) for model in (before, after))
-    assert less < 0.95 * plain
+    assert less < 0.98 * plain
     assert same_psnr > psnr - 0.05
 
 
