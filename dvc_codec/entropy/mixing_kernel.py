@@ -105,12 +105,20 @@ def code_bit(encoding: bool, coder: Integers, data: NDArray[np.uint8], p: int, b
 
 
 @compiled
+def _exponent(excess: int) -> int:
+    """floor(log2(excess))."""
+    exponent = 0
+    while (excess >> (exponent + 1)) > 0:
+        exponent += 1
+    return exponent
+
+
+@compiled
 def _escape(encoding: bool, coder: Integers, data: NDArray[np.uint8], excess: int) -> int:
     """Elias-gamma code of a number from 1 to 32767."""
     exponent = 0
     if encoding:
-        while (excess >> (exponent + 1)) > 0:
-            exponent += 1
+        exponent = _exponent(excess)
         for _ in range(exponent):
             code_bit(True, coder, data, HALF, 1)
         if exponent < LARGEST_EXPONENT:
@@ -186,10 +194,8 @@ def _chosen(
         for k in range(min(option, BINS - 1)):
             bits += going_on[k]
         if option >= REACH:
-            excess, exponent = option - REACH + 1, 0
-            while (excess >> (exponent + 1)) > 0:
-                exponent += 1
-            bits += (REACH - BINS + 1) * going_on[BINS - 1] + 2 * exponent + 1
+            bits += (REACH - BINS + 1) * going_on[BINS - 1]
+            bits += 2 * _exponent(option - REACH + 1) + 1
         else:
             bits += max(option - BINS + 1, 0) * going_on[BINS - 1] + ending[min(option, BINS - 1)]
         cost = trade * (latent - option) ** 2 + bits
