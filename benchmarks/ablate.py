@@ -51,12 +51,13 @@ def measure(
     between: int,
     reach: int,
     metric: Metric = "mse",
+    twice: bool = True,
 ) -> Point:
     """Code the first ``frames`` frames as one group, with at most so many B frames in a row, and
     anchors filtered with frames up to ``reach`` away. Quality is weighted PSNR, or MS-SSIM of luma
     as -10 log10(1 - x).
     """
-    encoder = FrameEncoder(model, lagrangian, gop=frames)
+    encoder = FrameEncoder(model, lagrangian, gop=frames, twice=twice)
     bits, pixels, errors, similar = 0, 0, [], []
     with open_video(video, frames=frames) as reader:
         for one in plan(iter(reader), frames, scene_cuts=False, between=between, reach=reach):
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--lambdas", default="256,512,1024,2048")
     parser.add_argument("--between", type=int, default=MOST_BETWEEN, help="most B frames in a row")
     parser.add_argument("--no-temporal-filter", action="store_true")
+    parser.add_argument("--once", action="store_true", help="residuals are chosen once")
     parser.add_argument("--metric", choices=get_args(Metric), default="mse", help="of quality")
     parser.add_argument("--set", action="append", default=[], metavar="MODULE.NAME=VALUE")
     parser.add_argument("--against", type=Path, help="an earlier --out")
@@ -122,6 +124,7 @@ def main() -> None:
                 given.between,
                 0 if given.no_temporal_filter else REACH,
                 given.metric,
+                not given.once,
             )
             rows.append([p.bits_per_pixel, p.quality, p.cost])
         results[name] = rows

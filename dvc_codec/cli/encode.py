@@ -4,7 +4,7 @@ import argparse
 import json
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dvc_codec.cli.frame_table import FrameTable
 from dvc_codec.cli.interrupt import check
@@ -45,7 +45,20 @@ EXAMPLES = """examples:
   ffmpeg -i in.mp4 -f yuv4mpegpipe - | dvc-codec encode - out.dvc --target-bitrate 300k
 """
 DEFAULT_GOP = 32
-PRESETS = {"fast": "av1", "medium": "auto", "slow": "best"}
+
+
+class Preset(NamedTuple):
+    """How long to search: codec of I frames, and whether residuals are chosen twice."""
+
+    intra: str
+    twice: bool
+
+
+PRESETS = {
+    "fast": Preset("av1", False),
+    "medium": Preset("auto", True),
+    "slow": Preset("best", True),
+}
 
 
 def add_to(commands: Commands) -> None:
@@ -87,8 +100,9 @@ def add_search(parser: Options) -> None:
     parser.add_argument(
         "--preset",
         choices=PRESETS,
-        help="how long to search for I frames: fast hardly, with one codec; medium (default) with "
-        "all of them; slow longer still",
+        help="how long to search: fast codes I frames with one codec and looks at residuals once; "
+        "medium (default) takes the best of all codecs and looks twice; slow takes longer still "
+        "for I frames",
     )
     parser.add_argument(
         "--intra",
@@ -130,12 +144,14 @@ def run(arguments: argparse.Namespace) -> None:
     from dvc_codec.codec.rate_search import Part
 
     raw = raw_format(arguments)
+    preset = PRESETS[arguments.preset or "medium"]
     part = Part(
         arguments.source,
         gop=DEFAULT_GOP if arguments.gop is None else arguments.gop,
         start=arguments.start,
         frames=frames_wanted(arguments, lambda: source_rate(arguments, raw)),
-        intra=arguments.intra or PRESETS[arguments.preset or "medium"],
+        intra=arguments.intra or preset.intra,
+        twice=preset.twice,
         scene_cuts=not arguments.no_scene_cuts,
         temporal_filter=not arguments.no_temporal_filter,
         between=DEFAULT_B_FRAMES if arguments.b_frames is None else arguments.b_frames,
@@ -174,6 +190,7 @@ def run(arguments: argparse.Namespace) -> None:
             start=part.start,
             frames=part.frames,
             intra=part.intra,
+            twice=part.twice,
             scene_cuts=part.scene_cuts,
             temporal_filter=part.temporal_filter,
             between=part.between,

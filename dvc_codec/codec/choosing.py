@@ -3,6 +3,7 @@ entropy coder go.
 """
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Literal
 
 import torch
@@ -33,6 +34,7 @@ class Choosing:
     Attributes:
         symbols, sent, bits, fine, lifts: see :class:`.p_frame.Coded`; of the planes so far.
         spent: what squared errors cost so far, in bits, where a writer is there.
+        writer: has written them.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class Choosing:
     ) -> None:
         self._quantiser, self._trade = quantiser, trade
         self._prior, self._known = prior, known
-        self._costs, self._importance, self._writer = costs, importance, writer
+        self._costs, self._importance, self.writer = costs, importance, writer
         self._lifting = {plane.name for plane in prior.planes if plane.lifts}
         self._width = {plane.name: step_width(width) for plane in prior.planes if plane.scaled}
         self.symbols: dict[str, Tensor] = {}
@@ -57,6 +59,14 @@ class Choosing:
         self.fine: dict[str, Tensor] = {}
         self.lifts: dict[str, list[int]] = {}
         self.spent = 0.0
+
+    def copy(self) -> "Choosing":
+        """One that goes on from here, with nothing spent yet."""
+        other = copy(self)
+        other.symbols, other.sent, other.bits = dict(self.symbols), dict(self.sent), dict(self.bits)
+        other.fine, other.lifts = dict(self.fine), dict(self.lifts)
+        other.writer, other.spent = self.writer and self.writer.copy(), 0.0
+        return other
 
     def planes(self, latents: LatentsOfPlanes) -> None:
         """Choose the symbols of some more planes."""
@@ -80,7 +90,7 @@ class Choosing:
                 cost = noise_costs(name, levels) if self._quantiser == "noise" else cost
             beyond = (0, whole.shape[-1] - columns, 0, whole.shape[-2] - rows)
             self.symbols[name] = F.pad((mean + self.sent[name]) * width, beyond)
-            if not self._writer:
+            if not self.writer:
                 self.bits[name] = cost(self.sent[name]).sum((1, 2, 3))
 
     def _choose(self, name: str, latents: Tensor, weight: Tensor | float) -> Tensor:
@@ -95,8 +105,8 @@ class Choosing:
         sent = torch.zeros_like(wanted)
         means, fine = torch.zeros_like(wanted), torch.zeros_like(wanted)
         self.lifts[name] = []
-        if self._writer:
-            self._writer.begin(name)
+        if self.writer:
+            self.writer.begin(name)
         for number, part in enumerate(scale.steps(height, columns, latents.device)):
             mean, levels = scale.step(number, before, side, sent, means + sent)
             left = (part.of(wanted) - mean).clamp(-LARGEST, LARGEST)
@@ -108,9 +118,9 @@ class Choosing:
                 chosen = left + torch.rand_like(left) - 0.5
             else:  # at the lowest scale nothing is sent
                 chosen = left.round() * (index_of(levels) > 0)
-            if self._writer:
+            if self.writer:
                 given = (left, its) if self._quantiser == "rdo" else (chosen,)
-                chosen = self._writer.step(number, part, levels, lift, *given)
+                chosen = self.writer.step(number, part, levels, lift, *given)
                 self.spent += float((its * (left - chosen) ** 2 * part.cells).sum())
             self.lifts[name].append(lift)
             sent = part.put(sent, chosen)
@@ -138,6 +148,6 @@ class Choosing:
             each = zip(left.split(1), levels.split(1), trades.split(1), strict=True)
             found = [choose_lift(one, its, part.cells, cost, trade) for one, its, trade in each]
             levels, lift = torch.cat([raised for raised, _ in found]), found[0][1]
-        if self._writer:
+        if self.writer:
             return left, levels, lift  # it chooses
         return choose(left, cost(levels), trade), levels, lift

@@ -77,6 +77,7 @@ def encode_file(
     start: float = 0.0,
     frames: int | None = None,
     intra: str = "auto",
+    twice: bool = True,
     scene_cuts: bool = True,
     between: int = MOST_BETWEEN,
     temporal_filter: bool = True,
@@ -101,6 +102,7 @@ def encode_file(
         start: seconds to skip.
         frames: how many to code at most.
         intra: "auto", "best", "hevc", "av1" or "vvc".
+        twice: choose residuals of P and B frames twice: 1 to 2 % fewer bits for more time.
         scene_cuts: start a group where the scene changes.
         between: the most B frames in a row, 0 to 7; 0: none, for low delay. Weights that have no
             B frames make none.
@@ -131,8 +133,8 @@ def encode_file(
     usual = FrameEncoder(model, lagrangian, intra, gop).rate_index
     summary = Summary()
     begun = time.monotonic()
-    asked = gop, start, frames, intra, scene_cuts, between, temporal_filter, convert, rates_are
-    settings = f"{lagrangian:g} {' '.join(map(str, asked))}"
+    asked = (gop, start, frames, intra, twice, scene_cuts, between, temporal_filter, convert)
+    settings = f"{lagrangian:g} {' '.join(map(str, asked))} {rates_are}"
     with ExitStack() as stack:
         reader = stack.enter_context(
             open_source(source, start=start, frames=frames, raw=raw, convert=convert, model=model)
@@ -170,7 +172,7 @@ def encode_file(
         summary.left_out = [*companions.left_out, *info.uncarried]
         groups = stack.enter_context(
             Groups(
-                partial(FrameEncoder, model, lagrangian, intra, gop),
+                partial(FrameEncoder, model, lagrangian, intra, gop, twice),
                 groups_at_a_time(info.width * info.height, gop, expected)
                 if isinstance(control, ConstantRate)
                 else 1,

@@ -66,6 +66,7 @@ class FrameEncoder:
         lagrangian: lambda in [64, 4096]; raises OutOfRange outside.
         intra: name of the I-frame codec, "auto" or "best".
         gop: frames that a group is expected to have.
+        twice: choose residuals twice, the second time by what is left of the first one's errors.
         statistics: that the entropy coder begins each group with; by default the model's, which
             are what a decoder has.
 
@@ -81,6 +82,7 @@ class FrameEncoder:
         lagrangian: float,
         intra: str = "auto",
         gop: int = 32,
+        twice: bool = True,
         statistics: symbols.StatisticsOfKinds | None = None,
     ) -> None:
         if not LOWEST_LAMBDA <= lagrangian <= HIGHEST_LAMBDA:
@@ -88,7 +90,7 @@ class FrameEncoder:
                 f"lambda {lagrangian:g}: must be in [{LOWEST_LAMBDA:g}, {HIGHEST_LAMBDA:g}]"
             )
         self._codec = model.codec
-        self._lagrangian, self._intra, self._gop = lagrangian, intra, gop
+        self._lagrangian, self._intra, self._gop, self._twice = lagrangian, intra, gop, twice
         self._anchors = 1  # frames from the last anchor to the one before it
         self._errors: dict[FrameKind, Errors] = {}  # of the last frame of each kind
         self._width, self._tries = 0, 0  # of the steps of motion, and P frames that may change it
@@ -178,6 +180,7 @@ class FrameEncoder:
             importance=of_frame(*about, errors, self._codec.network.metric),
         )
         choice = self._chosen(coding, statistics)
+        choice = coding.again(choice) if self._twice else choice
         assert choice.writer is not None
         payload, sizes, statistics = choice.writer.end()
         coded = coding.finish(choice)

@@ -20,7 +20,7 @@ from dvc_codec.codec.symbols import SymbolWriter
 from dvc_codec.container.records import FrameKind
 from dvc_codec.entropy.prior import BFramePrior, FramePrior, PFramePrior
 from dvc_codec.errors import WrongVersion
-from dvc_codec.networks.interface import Network, P, Prediction, R
+from dvc_codec.networks.interface import LatentsOfPlanes, Network, P, Prediction, R
 from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.planes import Planes, repeat_border
 from dvc_codec.networks.rate import TRADE
@@ -151,6 +151,7 @@ class Choice:
         errors: what squared errors of the residual are worth, in bits, likewise.
         width: of the steps of motion.
         writer: wrote them.
+        moved: as it was when motion was chosen, and nothing else.
     """
 
     prediction: Prediction
@@ -163,6 +164,7 @@ class Choice:
     errors: float
     width: int
     writer: SymbolWriter | None
+    moved: Choosing
 
     def better(self, other: "Choice") -> bool:
         """Whether this one is cheaper, be its errors what frames after it inherit or what they
@@ -209,9 +211,9 @@ class FrameCoding:
 
         Args:
             width: of the steps of motion, see :func:`.symbols.step_width`.
-            writer: writes them, and chooses them by what they cost it, as far as rate and
-                distortion are to choose them at all: ``costs`` are for lifts then, and nobody
-                fills in ``Coded.bits``.
+            writer: begins to write them, ``Choice.writer`` goes on. It chooses them by what they
+                cost it, as far as rate and distortion are to choose them at all: ``costs`` are for
+                lifts then, and nobody fills in ``Coded.bits``.
         """
         codec = self._codec
         choosing = Choosing(
@@ -227,8 +229,23 @@ class FrameCoding:
         choosing.planes(self._motion)
         network, rate = codec.network, self._rate
         prediction = network.predict(self._state.reference, choosing.symbols, rate)
-        choosing.spent = 0.0  # errors of motion matter by what is left to send
-        choosing.planes(network.residual_latents(self._current, prediction, rate))
+        latents = network.residual_latents(self._current, prediction, rate)
+        return self._with_rest(choosing, prediction, latents, width)
+
+    def again(self, choice: Choice) -> Choice:
+        """Another choice of all but motion, by what a decoder would make of the first one."""
+        prediction, first = choice.prediction, choice.symbols
+        latents = self._codec.network.second_latents(self._current, prediction, first, self._rate)
+        if not latents:
+            return choice
+        return self._with_rest(choice.moved, prediction, latents, choice.width)
+
+    def _with_rest(
+        self, moved: Choosing, prediction: Prediction, latents: LatentsOfPlanes, width: int
+    ) -> Choice:
+        """Choose what is left to send once motion is chosen. Errors of motion count by that."""
+        choosing = moved.copy()
+        choosing.planes(latents)
         return Choice(
             prediction,
             choosing.symbols,
@@ -236,10 +253,11 @@ class FrameCoding:
             choosing.bits,
             choosing.fine,
             choosing.lifts,
-            writer.bits() if writer else 0.0,
+            choosing.writer.bits() if choosing.writer else 0.0,
             choosing.spent,
             width,
-            writer,
+            choosing.writer,
+            moved,
         )
 
     def finish(self, choice: Choice) -> Coded:

@@ -50,6 +50,7 @@ class Part:
     start: float = 0.0
     frames: int | None = None
     intra: str = "auto"
+    twice: bool = True
     scene_cuts: bool = True
     between: int = MOST_BETWEEN
     temporal_filter: bool = True
@@ -200,7 +201,7 @@ def _try(
     ) as reader:
         trial = Trial(index, reader.info)
         total = reader.info.frames_from(part.start, part.frames)
-        encoder = FrameEncoder(model, lambda_at(index), part.intra, part.gop)
+        encoder = FrameEncoder(model, lambda_at(index), part.intra, part.gop, part.twice)
         between = part.between if model.codec.prior_between else 0
         planned = plan(
             iter(reader),

@@ -7,6 +7,7 @@ Both give the next frame's statistics beside what they are asked for; those give
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -76,7 +77,7 @@ class SymbolWriter:
         past: Mapping[str, Tensor],
         width: int = 0,
     ) -> None:
-        self._planes, self._statistics, self._past = iter(prior.planes), statistics, past
+        self._left, self._statistics, self._past = prior.planes, statistics, past
         self.width = width
         self._writer = FrameWriter()
         self._sizes: dict[str, int] = {}
@@ -86,7 +87,8 @@ class SymbolWriter:
     def begin(self, name: str, sent: Tensor | None = None) -> None:
         """The next plane; ``sent``: its symbols (1, C, h, w), if they are not to be chosen."""
         self._end_plane()
-        self._plane = next(self._planes)
+        self._plane, *left = self._left
+        self._left = tuple(left)
         assert self._plane.name == name, "planes are written in the prior's order"
         if self._plane.says:
             self._writer.write_width(self.width)
@@ -135,10 +137,17 @@ class SymbolWriter:
         """Written so far."""
         return self._writer.bits()
 
+    def copy(self) -> "SymbolWriter":
+        """One that goes on from here, between two planes."""
+        other = copy(self)
+        other._writer = self._writer.copy()
+        other._sizes, other._after = dict(self._sizes), dict(self._after)
+        return other
+
     def end(self) -> tuple[bytes, dict[str, int], StatisticsOfPlanes]:
         """What :func:`write` returns."""
         self._end_plane()
-        assert next(self._planes, None) is None, "every plane is written"
+        assert not self._left, "every plane is written"
         return self._writer.payload(), self._sizes, self._after
 
     def _end_plane(self) -> None:

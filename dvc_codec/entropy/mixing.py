@@ -263,6 +263,12 @@ class FrameWriter:
         self._coder = np.array((0, kernel.WHOLE, 0, 0), np.int64)
         self._data = np.empty(4096, np.uint8)
 
+    def copy(self) -> "FrameWriter":
+        """One that goes on from here."""
+        other = FrameWriter()
+        other._coder, other._data = self._coder.copy(), self._data.copy()
+        return other
+
     def write(self, plane: PlaneCoder, step: Step) -> None:
         """The symbols of a step; the plane's statistics learn from them."""
         self._data = plane.code(True, self._coder, self._data, step)

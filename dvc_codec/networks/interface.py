@@ -6,6 +6,7 @@
     motion_latents(current, reference, rate_index) -> latents         encoder
     predict(reference, symbols, rate_index) -> prediction             both sides
     residual_latents(current, prediction, rate_index) -> latents      encoder
+    second_latents(current, prediction, symbols, rate_index) -> latents   encoder, if it has time
     finish(reference, prediction, symbols, rate_index) -> reference   both sides
 
 What a reference and a prediction hold besides pictures is the network's own affair: it gets back
@@ -106,6 +107,13 @@ class Network(Protocol[R, P]):
         self, current: Planes, prediction: P, rate_index: Tensor
     ) -> LatentsOfPlanes:
         """Encoder: what is sent of the rest, before rounding."""
+
+    def second_latents(
+        self, current: Planes, prediction: P, symbols: Mapping[str, Tensor], rate_index: Tensor
+    ) -> LatentsOfPlanes:
+        """Encoder: the same once more, by what a decoder would make of ``symbols``, chosen for the
+        first ones. No planes: these are as good as it gets.
+        """
 
     def finish(
         self, reference: R, prediction: P, symbols: Mapping[str, Tensor], rate_index: Tensor

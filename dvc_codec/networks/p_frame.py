@@ -38,6 +38,10 @@ from dvc_codec.networks.residual import CHROMA, LUMA, Filtered, LoopFilter, Resi
 from dvc_codec.networks.structure import StructuralWeights
 from dvc_codec.networks.warp import compensate, smooth, warp
 
+# How much of what the loop filter leaves wrong is added to luma's latents where they are chosen
+# again (docs/experiments.md#second-look)
+MADE_GOOD = 0.7
+
 
 class PFrameNetwork(nn.Module):
     """See the module.
@@ -205,6 +209,25 @@ class PFrameNetwork(nn.Module):
             luma = luma + self.residual.learned(luma, prediction.context)
         return {LUMA: Latents(luma), CHROMA: Latents(chroma)}
 
+    def second_latents(
+        self,
+        current: Planes,
+        prediction: Prediction,
+        symbols: Mapping[str, Tensor],
+        rate_index: Tensor,
+    ) -> dict[str, Latents]:
+        """Encoder: the latents again, luma's moved by what the loop filter leaves of its error.
+
+        The first ones are right if all that a decoder adds to the prediction is the residual; but
+        the filter does what it can beside that, and stretches what the transform shrinks.
+        """
+        _, done = self._decoded(prediction, symbols, rate_index)
+        left, _ = self.residual.analyse(current.minus(unpack(done.packed)), rate_index)
+        _, chroma = self.residual.analyse(current.minus(prediction.picture), rate_index)
+        if prediction.luma_steps is not None:
+            left = left / prediction.luma_steps
+        return {LUMA: Latents(symbols[LUMA] + MADE_GOOD * left), CHROMA: Latents(chroma)}
+
     def finish(
         self,
         reference: Reference | Between,
@@ -215,15 +238,10 @@ class PFrameNetwork(nn.Module):
         """Both sides: decoded residual symbols -> the reconstruction, as a reference of the frames
         after it.
         """
-        luma, chroma = symbols[LUMA], symbols[CHROMA]
-        if prediction.luma_steps is not None:
-            luma = luma * prediction.luma_steps
-        residual = self.residual.synthesise(luma, chroma, rate_index)
-        with self._precision(residual.luma.device):
-            done = self.loop_filtered(prediction, residual, rate_index)
-            picture = unpack(done.packed)
-            shown = None
-            if self.post is not None and self.displays:
+        residual, done = self._decoded(prediction, symbols, rate_index)
+        picture, shown = unpack(done.packed), None
+        if self.post is not None and self.displays:
+            with self._precision(residual.luma.device):
                 shown = post_filtered(self.post, picture, done, prediction, residual, rate_index)
         one = rate_index.new_ones(len(picture.luma), 1, 1, 1, dtype=torch.float32)
         span = one * reference.to_past if isinstance(reference, Between) else reference.distance
@@ -236,6 +254,17 @@ class PFrameNetwork(nn.Module):
             one,
             None if shown is None else round_to_bytes(shown),
         )
+
+    def _decoded(
+        self, prediction: Prediction, symbols: Mapping[str, Tensor], rate_index: Tensor
+    ) -> tuple[Planes, Filtered]:
+        """Residual symbols -> the residual, and what the loop filter makes of it."""
+        luma, chroma = symbols[LUMA], symbols[CHROMA]
+        if prediction.luma_steps is not None:
+            luma = luma * prediction.luma_steps
+        residual = self.residual.synthesise(luma, chroma, rate_index)
+        with self._precision(residual.luma.device):
+            return residual, self.loop_filtered(prediction, residual, rate_index)
 
     def loop_filtered(
         self, prediction: Prediction, residual: Planes, rate_index: Tensor

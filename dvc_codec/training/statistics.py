@@ -60,7 +60,7 @@ def code(
     try:
         for clip in clips:
             rate = int(random.integers(RATES))
-            encoder = FrameEncoder(model, lambda_at(rate), intra, len(clip), known)
+            encoder = FrameEncoder(model, lambda_at(rate), intra, len(clip), statistics=known)
             video = [Frame(as_picture(*split(p)), n) for n, p in enumerate(clip)]
             coded = CodedClip((video[0].picture.height, video[0].picture.width), [])
             for one in plan(iter(video), len(clip), scene_cuts=False, between=between, reach=REACH):

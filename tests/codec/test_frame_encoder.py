@@ -1,4 +1,4 @@
-"""What the encoder tries in several ways: steps of motion, wider or narrower."""
+"""What the encoder tries in several ways: steps of motion, wider or narrower; residuals, twice."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from dvc_codec.cli.encode import PRESETS
+from dvc_codec.cli.main import main
 from dvc_codec.codec.decoder import decode_file
 from dvc_codec.codec.encoder import encode_file
 from dvc_codec.codec.model import Model, load_model, save_model
@@ -93,3 +95,17 @@ def test_files_of_other_widths_are_decoded_as_the_encoder_saw_them(
     decoded = tmp_path / "out.y4m"
     assert decode_file(other, decoded, model=model).differing == 0
     assert decoded.read_bytes() == recon.read_bytes()
+
+
+def test_the_fast_preset_looks_at_residuals_once(tmp_path: Path) -> None:
+    """With the shipped weights: other bytes, and either file is what its encoder saw."""
+    once, twice, recon, out = (tmp_path / name for name in ("1.dvc", "2.dvc", "r.y4m", "o.y4m"))
+    assert PRESETS["medium"].twice and PRESETS["slow"].twice and not PRESETS["fast"].twice
+    shown = panned_texture(size=(96, 80), frames=5, shift=(-1.3, 0.6), seed=9)
+    source = write_video(tmp_path / "in.y4m", shown)
+    common = ["--lambda", "1024", "--recon", str(recon), "--quiet", "--intra", "hevc"]
+    for target, preset in ((once, "fast"), (twice, "medium")):
+        assert main(["encode", str(source), str(target), "--preset", preset, *common]) == 0
+        assert decode_file(target, out).differing == 0
+        assert out.read_bytes() == recon.read_bytes()
+    assert once.read_bytes() != twice.read_bytes()

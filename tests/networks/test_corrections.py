@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dvc_codec.codec.pictures import to_planes
+from dvc_codec.networks import p_frame
 from dvc_codec.networks.motion_search import MOTION, MOTION_DETAIL
 from dvc_codec.networks.p_frame import PFrameNetwork
 from dvc_codec.networks.planes import Planes
@@ -83,6 +84,44 @@ def test_untrained_learned_analysis_adds_nothing(network: PFrameNetwork) -> None
         latents = network.residual_latents(second, prediction, RATE)
         luma, _ = network.residual.analyse(second.minus(prediction.picture), RATE)
     assert torch.equal(latents[LUMA].values, luma)
+
+
+def test_where_the_filter_does_nothing_second_latents_are_the_first(
+    network: PFrameNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever symbols were chosen: what these leave is what they do not say."""
+    monkeypatch.setattr(p_frame, "MADE_GOOD", 1.0)
+    first, second = pictures()
+    symbols = some_symbols()
+    with torch.no_grad():
+        prediction = network.predict(some_reference(network, first), symbols, RATE)
+        latents = network.residual_latents(second, prediction, RATE)
+        again = network.second_latents(second, prediction, symbols, RATE)
+    assert list(again) == list(latents)
+    for name, one in latents.items():
+        torch.testing.assert_close(again[name].values, one.values, atol=1e-3, rtol=0)
+
+
+def test_second_latents_ask_for_what_the_filter_takes_away(network: PFrameNetwork) -> None:
+    """A filter that darkens everything by two steps has luma ask for brighter blocks, by as much
+    as is made good.
+    """
+    first, second = pictures()
+    symbols = some_symbols()
+    with torch.no_grad():
+        prediction = network.predict(some_reference(network, first), symbols, RATE)
+        before = network.second_latents(second, prediction, symbols, RATE)[LUMA].values
+        assert network.filter.leave.bias is not None
+        network.filter.leave.bias.fill_(-1)
+        _, done = network._decoded(prediction, symbols, RATE)
+        darker = -float(done.correction[0, 0].mean())
+        after = network.second_latents(second, prediction, symbols, RATE)[LUMA].values
+    network.filter.leave.bias.data.zero_()
+    asked = (after - before)[:, 0] * network.residual.luma_steps(RATE)[:, 0]
+    torch.testing.assert_close(asked, torch.full_like(asked, 0.7 * 8 * darker), rtol=0.01, atol=0)
+    torch.testing.assert_close(
+        (after - before)[:, 1:], torch.zeros_like(after[:, 1:]), atol=1e-3, rtol=0
+    )
 
 
 def test_untrained_motion_prediction_is_the_smoothed_last_flow(network: PFrameNetwork) -> None:

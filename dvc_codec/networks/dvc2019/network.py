@@ -99,6 +99,16 @@ class Dvc2019Network(nn.Module):
         latents = self.residual.analyse(current.minus(prediction.picture))
         return {HYPER: Latents(self.hyper(latents.abs())), RESIDUAL: Latents(latents)}
 
+    def second_latents(
+        self,
+        current: Planes,
+        prediction: Prediction,
+        symbols: Mapping[str, Tensor],
+        rate_index: Tensor,
+    ) -> dict[str, Latents]:
+        """Nothing: the paper's encoder looks once."""
+        return {}
+
     def finish(
         self,
         reference: Reference,
