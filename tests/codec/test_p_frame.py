@@ -552,7 +552,8 @@ def test_steps_of_motion_can_be_wider(codec: PFrameCodec, width: int) -> None:
 
 def test_other_steps_are_better_only_where_that_does_not_hang_on_what_errors_count() -> None:
     def choice(size: float, errors: float) -> Choice:
-        return Choice(*6 * (cast(Any, None),), size, errors, 0, None)
+        nothing = cast(Any, None)
+        return Choice(*6 * (nothing,), size, errors, 0, None, nothing)
 
     usual = choice(1000.0, 4000.0)
     assert choice(990.0, 3990.0).better(usual)
