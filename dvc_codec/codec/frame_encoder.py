@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -93,6 +93,7 @@ class FrameEncoder:
         self._lagrangian, self._intra, self._gop, self._twice = lagrangian, intra, gop, twice
         self._anchors = 1  # frames from the last anchor to the one before it
         self._errors: dict[FrameKind, Errors] = {}  # of the last frame of each kind
+        self._responses: dict[FrameKind, Any] = {}  # of the group's first frame of each kind
         self._width, self._tries = 0, 0  # of the steps of motion, and P frames that may change it
         self.rate_index = rate_index(lagrangian)
         self._symbols = SymbolMemory(model.codec, statistics)
@@ -141,7 +142,7 @@ class FrameEncoder:
         told, decoded = refine(self._codec, frame.picture, decoded, self._lagrangian * ratio)
         self._pictures.begin(to_planes(decoded))
         self._symbols.begin(decoded.height, decoded.width)
-        self._errors, self._width, self._tries = {}, 0, TRIES
+        self._errors, self._responses, self._width, self._tries = {}, {}, 0, TRIES
         record = FrameRecord(
             FrameKind.I,
             self.rate_index,
@@ -178,6 +179,7 @@ class FrameEncoder:
             rate,
             learned_costs(statistics),
             importance=of_frame(*about, errors, self._codec.network.metric),
+            responses=self._responses,
         )
         choice = self._chosen(coding, statistics)
         choice = coding.again(choice) if self._twice else choice

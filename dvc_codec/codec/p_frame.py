@@ -187,6 +187,8 @@ class FrameCoding:
         rate: (B,) rate indices.
         costs: bits of a symbol, for the choice and for ``Coded.bits``.
         importance: of errors; all the same by default.
+        responses: of the network, by kind of frame, filled where this one's is missing; None: none
+            is asked for.
     """
 
     def __init__(
@@ -198,9 +200,10 @@ class FrameCoding:
         costs: CostOf = law_costs,
         *,
         importance: Importance | None = None,
+        responses: dict[FrameKind, Any] | None = None,
     ) -> None:
         self._codec, self._current, self._state, self._rate = codec, current, state, rate
-        self._costs, self._importance = costs, importance
+        self._costs, self._importance, self._responses = costs, importance, responses
         self.kind = FrameKind.B if isinstance(state.reference, Between) else FrameKind.P
         self._prior = codec.prior_of(self.kind)
         self._known = state.between if self.kind is FrameKind.B else state.past
@@ -229,16 +232,25 @@ class FrameCoding:
         choosing.planes(self._motion)
         network, rate = codec.network, self._rate
         prediction = network.predict(self._state.reference, choosing.symbols, rate)
-        latents = network.residual_latents(self._current, prediction, rate)
+        response = self._response(prediction)
+        latents = network.residual_latents(self._current, prediction, rate, response)
         return self._with_rest(choosing, prediction, latents, width)
 
     def again(self, choice: Choice) -> Choice:
         """Another choice of all but motion, by what a decoder would make of the first one."""
-        prediction, first = choice.prediction, choice.symbols
-        latents = self._codec.network.second_latents(self._current, prediction, first, self._rate)
+        network, prediction, rate = self._codec.network, choice.prediction, self._rate
+        response = self._response(prediction) or network.response(prediction, rate)
+        latents = network.second_latents(self._current, prediction, choice.symbols, rate, response)
         if not latents:
             return choice
         return self._with_rest(choice.moved, prediction, latents, choice.width)
+
+    def _response(self, prediction: Prediction) -> Any:
+        if self._responses is None:
+            return None
+        if self.kind not in self._responses:
+            self._responses[self.kind] = self._codec.network.response(prediction, self._rate)
+        return self._responses[self.kind]
 
     def _with_rest(
         self, moved: Choosing, prediction: Prediction, latents: LatentsOfPlanes, width: int

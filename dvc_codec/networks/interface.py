@@ -5,8 +5,9 @@
     between(past, future, to_past, to_future) -> reference            of a B frame
     motion_latents(current, reference, rate_index) -> latents         encoder
     predict(reference, symbols, rate_index) -> prediction             both sides
+    response(prediction, rate_index) -> response                      encoder, for some frames
     residual_latents(current, prediction, rate_index) -> latents      encoder
-    second_latents(current, prediction, symbols, rate_index) -> latents   encoder, if it has time
+    second_latents(current, prediction, symbols, ...) -> latents      encoder, if it has time
     finish(reference, prediction, symbols, rate_index) -> reference   both sides
 
 What a reference and a prediction hold besides pictures is the network's own affair: it gets back
@@ -103,13 +104,23 @@ class Network(Protocol[R, P]):
     def predict(self, reference: R, symbols: Mapping[str, Tensor], rate_index: Tensor) -> P:
         """Both sides: motion symbols -> the prediction."""
 
+    def response(self, prediction: P, rate_index: Tensor) -> Any:
+        """Encoder: how much changes of the rest's symbols change the decoded picture, on this
+        prediction of one picture; frames alike may share it.
+        """
+
     def residual_latents(
-        self, current: Planes, prediction: P, rate_index: Tensor
+        self, current: Planes, prediction: P, rate_index: Tensor, response: Any = None
     ) -> LatentsOfPlanes:
-        """Encoder: what is sent of the rest, before rounding."""
+        """Encoder: what is sent of the rest, before rounding. ``response``: weighs errors."""
 
     def second_latents(
-        self, current: Planes, prediction: P, symbols: Mapping[str, Tensor], rate_index: Tensor
+        self,
+        current: Planes,
+        prediction: P,
+        symbols: Mapping[str, Tensor],
+        rate_index: Tensor,
+        response: Any,
     ) -> LatentsOfPlanes:
         """Encoder: the same once more, by what a decoder would make of ``symbols``, chosen for the
         first ones. No planes: these are as good as it gets.

@@ -35,12 +35,13 @@ from dvc_codec.networks.post_filter import PostFilter
 from dvc_codec.networks.rate import centred, residual_scale
 from dvc_codec.networks.reference import Between, Prediction, Reference
 from dvc_codec.networks.residual import CHROMA, LUMA, Filtered, LoopFilter, ResidualAutoencoder
+from dvc_codec.networks.response import Response, coefficients, measure
 from dvc_codec.networks.structure import StructuralWeights
 from dvc_codec.networks.warp import compensate, smooth, warp
 
-# How much of what the loop filter leaves wrong is added to luma's latents where they are chosen
-# again (docs/experiments.md#second-look)
-MADE_GOOD = 0.7
+# How much of what is wrong with luma its second latents are to make good: all of it is too much,
+# as blocks and frequencies are not as independent as that (docs/experiments.md#second-look)
+MADE_GOOD = 0.85
 
 
 class PFrameNetwork(nn.Module):
@@ -198,8 +199,24 @@ class PFrameNetwork(nn.Module):
             return replace(prediction, luma_steps=steps)
         return prediction
 
+    def response(self, prediction: Prediction, rate_index: Tensor) -> Response:
+        """Encoder: what transform and loop filter make of luma's symbols, on this prediction."""
+        _, _, height, width = prediction.packed.shape
+        rows, columns = height // 2, width // 2
+        chroma = prediction.packed.new_zeros(1, 128, rows // 2, columns // 2)
+
+        def luma_of(luma: Tensor) -> Tensor:
+            symbols = {LUMA: luma, CHROMA: chroma}
+            return unpack(self._decoded(prediction, symbols, rate_index)[1].packed).luma
+
+        return measure(luma_of, self._luma_steps(prediction, rate_index), (rows, columns))
+
     def residual_latents(
-        self, current: Planes, prediction: Prediction, rate_index: Tensor
+        self,
+        current: Planes,
+        prediction: Prediction,
+        rate_index: Tensor,
+        response: Response | None = None,
     ) -> dict[str, Latents]:
         """Encoder: "luma" (B, 64, H/8, W/8) and "chroma" (B, 128, H/16, W/16)."""
         luma, chroma = self.residual.analyse(current.minus(prediction.picture), rate_index)
@@ -207,7 +224,8 @@ class PFrameNetwork(nn.Module):
             luma = luma / prediction.luma_steps
         with self._precision(prediction.flow.device):
             luma = luma + self.residual.learned(luma, prediction.context)
-        return {LUMA: Latents(luma), CHROMA: Latents(chroma)}
+        weight = 1.0 if response is None else response.weights.expand_as(luma)
+        return {LUMA: Latents(luma, weight), CHROMA: Latents(chroma)}
 
     def second_latents(
         self,
@@ -215,18 +233,22 @@ class PFrameNetwork(nn.Module):
         prediction: Prediction,
         symbols: Mapping[str, Tensor],
         rate_index: Tensor,
+        response: Response,
     ) -> dict[str, Latents]:
-        """Encoder: the latents again, luma's moved by what the loop filter leaves of its error.
+        """Encoder: the latents again, luma's moved by what its symbols leave wrong.
 
         The first ones are right if all that a decoder adds to the prediction is the residual; but
-        the filter does what it can beside that, and stretches what the transform shrinks.
+        the loop filter does what it can beside that, and stretches what the transform shrinks.
         """
         _, done = self._decoded(prediction, symbols, rate_index)
-        left, _ = self.residual.analyse(current.minus(unpack(done.packed)), rate_index)
+        left = coefficients(current.luma - unpack(done.packed).luma)
+        left = left / self._luma_steps(prediction, rate_index)
+        luma = symbols[LUMA] + MADE_GOOD * response.undoing * left
         _, chroma = self.residual.analyse(current.minus(prediction.picture), rate_index)
-        if prediction.luma_steps is not None:
-            left = left / prediction.luma_steps
-        return {LUMA: Latents(symbols[LUMA] + MADE_GOOD * left), CHROMA: Latents(chroma)}
+        return {
+            LUMA: Latents(luma, response.weights.expand_as(luma)),
+            CHROMA: Latents(chroma),
+        }
 
     def finish(
         self,
@@ -254,6 +276,11 @@ class PFrameNetwork(nn.Module):
             one,
             None if shown is None else round_to_bytes(shown),
         )
+
+    def _luma_steps(self, prediction: Prediction, rate_index: Tensor) -> Tensor:
+        """Of luma's symbols; where the prediction has its own, theirs too."""
+        steps: Tensor = self.residual.luma_steps(rate_index)
+        return steps if prediction.luma_steps is None else steps * prediction.luma_steps
 
     def _decoded(
         self, prediction: Prediction, symbols: Mapping[str, Tensor], rate_index: Tensor

@@ -95,33 +95,34 @@ def test_where_the_filter_does_nothing_second_latents_are_the_first(
     symbols = some_symbols()
     with torch.no_grad():
         prediction = network.predict(some_reference(network, first), symbols, RATE)
-        latents = network.residual_latents(second, prediction, RATE)
-        again = network.second_latents(second, prediction, symbols, RATE)
+        response = network.response(prediction, RATE)
+        latents = network.residual_latents(second, prediction, RATE, response)
+        again = network.second_latents(second, prediction, symbols, RATE, response)
     assert list(again) == list(latents)
     for name, one in latents.items():
         torch.testing.assert_close(again[name].values, one.values, atol=1e-3, rtol=0)
 
 
 def test_second_latents_ask_for_what_the_filter_takes_away(network: PFrameNetwork) -> None:
-    """A filter that darkens everything by two steps has luma ask for brighter blocks, by as much
-    as is made good.
+    """A filter that darkens everything has luma ask for brighter blocks, by as much as is made
+    good.
     """
     first, second = pictures()
     symbols = some_symbols()
     with torch.no_grad():
         prediction = network.predict(some_reference(network, first), symbols, RATE)
-        before = network.second_latents(second, prediction, symbols, RATE)[LUMA].values
+        response = network.response(prediction, RATE)
+        before = network.second_latents(second, prediction, symbols, RATE, response)[LUMA].values
         assert network.filter.leave.bias is not None
         network.filter.leave.bias.fill_(-1)
         _, done = network._decoded(prediction, symbols, RATE)
         darker = -float(done.correction[0, 0].mean())
-        after = network.second_latents(second, prediction, symbols, RATE)[LUMA].values
-    network.filter.leave.bias.data.zero_()
+        after = network.second_latents(second, prediction, symbols, RATE, response)[LUMA].values
     asked = (after - before)[:, 0] * network.residual.luma_steps(RATE)[:, 0]
-    torch.testing.assert_close(asked, torch.full_like(asked, 0.7 * 8 * darker), rtol=0.01, atol=0)
-    torch.testing.assert_close(
-        (after - before)[:, 1:], torch.zeros_like(after[:, 1:]), atol=1e-3, rtol=0
-    )
+    expected = torch.full_like(asked, p_frame.MADE_GOOD * 8 * darker)  # of 64 samples
+    torch.testing.assert_close(asked, expected, rtol=0.01, atol=0)
+    others = (after - before)[:, 1:]
+    torch.testing.assert_close(others, torch.zeros_like(others), atol=1e-3, rtol=0)
 
 
 def test_untrained_motion_prediction_is_the_smoothed_last_flow(network: PFrameNetwork) -> None:

@@ -92,8 +92,15 @@ class Dvc2019Network(nn.Module):
         warped = compensate(reference.picture, flow)
         return Prediction(warped, self.compensation(warped, reference.picture, flow))
 
+    def response(self, prediction: Prediction, rate_index: Tensor) -> None:
+        """Unknown: errors count as the steps say."""
+
     def residual_latents(
-        self, current: Planes, prediction: Prediction, rate_index: Tensor
+        self,
+        current: Planes,
+        prediction: Prediction,
+        rate_index: Tensor,
+        response: None = None,
     ) -> dict[str, Latents]:
         """Encoder: "hyper" (B, hyper, H/64, W/64), "residual" (B, latents, H/16, W/16)."""
         latents = self.residual.analyse(current.minus(prediction.picture))
@@ -105,6 +112,7 @@ class Dvc2019Network(nn.Module):
         prediction: Prediction,
         symbols: Mapping[str, Tensor],
         rate_index: Tensor,
+        response: None = None,
     ) -> dict[str, Latents]:
         """Nothing: the paper's encoder looks once."""
         return {}
