@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dvc_codec.codec import frame_encoder, p_frame, symbols
+from dvc_codec.codec import choosing, frame_encoder, symbols
 from dvc_codec.codec.frame_decoder import FrameDecoder, FrameParser
 from dvc_codec.codec.frame_encoder import FrameEncoder
 from dvc_codec.codec.model import Model
@@ -124,13 +124,16 @@ def _median_stages(model: Model, frames: list[Callable[[], object]]) -> dict[str
     watch.watch("predict: network", network.compensation, "forward")
     watch.watch("predict: network", network.compensation_between, "forward")
     watch.watch("residual: transform", network, "residual_latents")
+    watch.watch("residual: second look", network, "second_latents")
+    watch.watch("residual: response", network, "response")
     watch.watch("loop filter: inverse transform", network, "finish")
     watch.watch("loop filter: network", network.filter, "forward")
     if network.post is not None:
         watch.watch("post-filter", network.post, "forward")
-    watch.watch("RDO quantisation", p_frame, "_choose_in_steps")
+    watch.watch("what is known of symbols", choosing.Choosing, "_choose")
     watch.watch("entropy coding", frame_encoder, "learned_costs")
-    watch.watch("entropy coding", symbols, "write", "read")
+    watch.watch("entropy coding", symbols.SymbolWriter, "step", "end")
+    watch.watch("entropy coding", symbols, "read")
     each = []
     try:
         for frame in frames:
