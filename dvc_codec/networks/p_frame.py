@@ -200,16 +200,22 @@ class PFrameNetwork(nn.Module):
         return prediction
 
     def response(self, prediction: Prediction, rate_index: Tensor) -> Response:
-        """Encoder: what transform and loop filter make of luma's symbols, on this prediction."""
+        """Encoder: what transforms and loop filter make of symbols, on this prediction."""
         _, _, height, width = prediction.packed.shape
-        rows, columns = height // 2, width // 2
-        chroma = prediction.packed.new_zeros(1, 128, rows // 2, columns // 2)
+        eighth, sixteenth = (height // 2, width // 2), (height // 4, width // 4)
+        no_luma = prediction.packed.new_zeros(1, 64, *eighth)
+        no_chroma = prediction.packed.new_zeros(1, 128, *sixteenth)
 
-        def luma_of(luma: Tensor) -> Tensor:
+        def decoded(luma: Tensor, chroma: Tensor) -> Planes:
             symbols = {LUMA: luma, CHROMA: chroma}
-            return unpack(self._decoded(prediction, symbols, rate_index)[1].packed).luma
+            return unpack(self._decoded(prediction, symbols, rate_index)[1].packed)
 
-        return measure(luma_of, self._luma_steps(prediction, rate_index), (rows, columns))
+        luma_steps = self._luma_steps(prediction, rate_index)
+        chroma_steps = self.residual.chroma_steps(rate_index)
+        return Response(
+            measure(lambda luma: decoded(luma, no_chroma).luma, luma_steps, eighth),
+            measure(lambda chroma: decoded(no_luma, chroma).chroma, chroma_steps, sixteenth),
+        )
 
     def residual_latents(
         self,
@@ -224,8 +230,7 @@ class PFrameNetwork(nn.Module):
             luma = luma / prediction.luma_steps
         with self._precision(prediction.flow.device):
             luma = luma + self.residual.learned(luma, prediction.context)
-        weight = 1.0 if response is None else response.weights.expand_as(luma)
-        return {LUMA: Latents(luma, weight), CHROMA: Latents(chroma)}
+        return _weighed(luma, chroma, response)
 
     def second_latents(
         self,
@@ -243,12 +248,9 @@ class PFrameNetwork(nn.Module):
         _, done = self._decoded(prediction, symbols, rate_index)
         left = coefficients(current.luma - unpack(done.packed).luma)
         left = left / self._luma_steps(prediction, rate_index)
-        luma = symbols[LUMA] + MADE_GOOD * response.undoing * left
+        luma = symbols[LUMA] + MADE_GOOD * response.luma.undoing * left
         _, chroma = self.residual.analyse(current.minus(prediction.picture), rate_index)
-        return {
-            LUMA: Latents(luma, response.weights.expand_as(luma)),
-            CHROMA: Latents(chroma),
-        }
+        return _weighed(luma, chroma, response)
 
     def finish(
         self,
@@ -302,6 +304,15 @@ class PFrameNetwork(nn.Module):
             prediction.packed, pack(residual), prediction.context, rate, unit
         )
         return done
+
+
+def _weighed(luma: Tensor, chroma: Tensor, response: Response | None) -> dict[str, Latents]:
+    if response is None:
+        return {LUMA: Latents(luma), CHROMA: Latents(chroma)}
+    return {
+        LUMA: Latents(luma, response.luma.weights.expand_as(luma)),
+        CHROMA: Latents(chroma, response.chroma.weights.expand_as(chroma)),
+    }
 
 
 def post_filtered(

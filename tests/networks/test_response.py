@@ -1,4 +1,4 @@
-"""What a decoder makes of luma's symbols: found by trying, against what is known."""
+"""What a decoder makes of the residual's symbols: found by trying, against what is known."""
 
 import pytest
 import torch
@@ -13,6 +13,9 @@ STEPS = torch.full((1, 64, 1, 1), 0.05)
 def test_coefficients_are_those_of_the_untrained_transform() -> None:
     luma = torch.randn(2, 1, 24, 40, generator=torch.Generator().manual_seed(3))
     torch.testing.assert_close(coefficients(luma), BlockTransform(8, 1)(luma), atol=1e-5, rtol=0)
+    chroma = luma.view(1, 2, 24, 40)
+    expected = BlockTransform(8, 2)(chroma)
+    torch.testing.assert_close(coefficients(chroma), expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("cells", [(4, 4), (8, 8), (30, 52)])
@@ -40,6 +43,16 @@ def test_gains_by_frequency_are_found() -> None:
     torch.testing.assert_close(response.undoing, 1 / gain, atol=1e-3, rtol=0)
     # 13 of the 16 low frequencies have 4, three of u + v = 5 and 6 have 0.25
     mean = (13 * 4 + 3 * 0.25) / 16
+    torch.testing.assert_close(response.weights, gain.square() / mean, atol=1e-3, rtol=0)
+
+
+def test_each_colour_has_its_own() -> None:
+    transform, steps = BlockTransform(8, 2), torch.full((1, 128, 1, 1), 0.03)
+    gain = torch.cat((torch.full((1, 64, 1, 1), 1.5), torch.full((1, 64, 1, 1), 0.5)), 1)
+    with torch.no_grad():
+        response = measure(lambda symbols: transform.inverse(symbols * steps * gain), steps, (5, 9))
+    torch.testing.assert_close(response.gain, gain, atol=1e-3, rtol=0)
+    mean = (1.5**2 + 0.5**2) / 2
     torch.testing.assert_close(response.weights, gain.square() / mean, atol=1e-3, rtol=0)
 
 
