@@ -67,8 +67,7 @@ def measure(decoded: Callable[[Tensor], Tensor], steps: Tensor, cells: tuple[int
     bands = np.array(frequencies(SIZE, channels // SIZE**2)) + most * colours
 
     def of_bands(of_symbols: NDArray[Any]) -> NDArray[np.float64]:
-        sums: NDArray[np.float64] = np.bincount(bands, of_symbols.sum((0, 2, 3)))[bands]
-        return sums
+        return np.bincount(bands, of_symbols.sum((0, 2, 3)))[bands].astype(np.float64)
 
     count = of_bands(np.square(tried.numpy(), dtype=np.float64))
     gain, energy = of_bands(moved * tried.numpy()) / count, of_bands(np.square(moved)) / count
