@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dvc_codec.networks.transform import dct_matrix, frequencies
+from dvc_codec.networks.transform import dct_basis, frequencies
 
 SIZE = 8  # of blocks
 ONE_IN = 16  # symbols is tried
@@ -63,8 +63,8 @@ def measure(decoded: Callable[[Tensor], Tensor], steps: Tensor, cells: tuple[int
     tried = _tried(channels, *cells)
     change = decoded(tried) - decoded(torch.zeros_like(tried))
     moved = (coefficients(change) / steps).numpy().astype(np.float64)  # its sums have one order
-    colours, most = np.arange(channels) // SIZE**2, 2 * SIZE
-    bands = np.array(frequencies(SIZE, channels // SIZE**2)) + most * colours
+    colours = np.arange(channels) // SIZE**2
+    bands = np.array(frequencies(SIZE, channels // SIZE**2)) + 2 * SIZE * colours
 
     def of_bands(of_symbols: NDArray[Any]) -> NDArray[np.float64]:
         return np.bincount(bands, of_symbols.sum((0, 2, 3)))[bands].astype(np.float64)
@@ -76,8 +76,7 @@ def measure(decoded: Callable[[Tensor], Tensor], steps: Tensor, cells: tuple[int
 
 def coefficients(planes: Tensor) -> Tensor:
     """(B, planes, H, W) -> (B, 64 planes, H / 8, W / 8), plain DCT."""
-    basis = torch.einsum("ui,vj->uvij", dct_matrix(SIZE), dct_matrix(SIZE))
-    basis = basis.reshape(-1, 1, SIZE, SIZE)
+    basis = dct_basis(SIZE)[:, None]
     each = [F.conv2d(plane, basis, stride=SIZE) for plane in planes.split(1, 1)]
     return torch.cat(each, 1)
 

@@ -20,6 +20,12 @@ def dct_matrix(size: int) -> Tensor:
     return m.float()
 
 
+def dct_basis(size: int) -> Tensor:
+    """Blocks of one coefficient each, (size^2, size, size), in the order of BlockTransform."""
+    m = dct_matrix(size)
+    return torch.einsum("ui,vj->uvij", m, m).reshape(size**2, size, size)
+
+
 def frequencies(size: int, planes: int) -> list[int]:
     """u + v of each channel of :class:`BlockTransform`: how the channels are ordered, plane by
     plane, row by row.
@@ -35,9 +41,7 @@ class BlockTransform(nn.Module):
     def __init__(self, size: int, planes: int) -> None:
         super().__init__()
         self.size, self.planes = size, planes
-        one = torch.einsum("ui,vj->uvij", dct_matrix(size), dct_matrix(size)).reshape(
-            size**2, size**2
-        )
+        one = dct_basis(size).flatten(1)
         matrix = torch.block_diag(*[one] * planes)
         self.analysis = nn.Parameter(_centre_tap(matrix))
         self.synthesis = nn.Parameter(_centre_tap(matrix.t()))
